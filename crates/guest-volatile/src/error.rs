@@ -1,0 +1,136 @@
+//! What can go wrong with an access to a piece of volatile memory.
+
+use core::fmt;
+use core::sync::atomic::Ordering;
+
+/// Why an access to volatile memory was refused, or how far it came.
+///
+/// The numbers are offsets into the memory object that was asked, in bytes. Host addresses never show.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Error {
+    /// The access starts or ends past the end of the memory.
+    OutOfBounds {
+        /// Where the access would end; where it starts, if it could be partial and there is no byte at all.
+        addr: usize,
+    },
+    /// The end of the access is no `usize`.
+    Overflow {
+        /// Where the access starts.
+        base: usize,
+        /// How far from there it reaches.
+        offset: usize,
+    },
+    /// An array of this many elements has more bytes than a `usize` counts.
+    TooBig {
+        /// The number of elements asked for.
+        nelements: usize,
+        /// The size of one of them in bytes.
+        size: usize,
+    },
+    /// The host address behind this offset lacks the alignment that the access needs.
+    Misaligned {
+        /// The offset of the access.
+        addr: usize,
+        /// The alignment it needs, in bytes.
+        alignment: usize,
+    },
+    /// Only a part of the bytes was moved: the first `completed` of `expected`.
+    PartialBuffer {
+        /// How many bytes were to be moved.
+        expected: usize,
+        /// How many were.
+        completed: usize,
+    },
+    /// The memory may not be read.
+    NotReadable,
+    /// The memory may be read, but not written.
+    NotWritable,
+    /// A load cannot release, a store cannot acquire.
+    InvalidOrdering(Ordering),
+    /// The source or the sink of a stream failed, before any byte was moved.
+    #[cfg(feature = "std")]
+    IOError(std::io::Error),
+    /// The source or the sink of a stream failed after it had moved the first `completed` bytes.
+    #[cfg(feature = "std")]
+    IOErrorAfter {
+        /// How many bytes were moved.
+        completed: usize,
+        /// What the stream said then.
+        error: std::io::Error,
+    },
+}
+
+/// The result of an access to volatile memory.
+pub type Result<T> = core::result::Result<T, Error>;
+
+// Three words, with or without `std`: a feature changes no size.
+const _: () = assert!(size_of::<Error>() == 3 * size_of::<usize>());
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::OutOfBounds { addr } => write!(f, "offset {addr:#x} is out of bounds"),
+            Self::Overflow { base, offset } => {
+                write!(f, "offset {base:#x} and {offset:#x} bytes overflow")
+            }
+            Self::TooBig { nelements, size } => {
+                write!(f, "{nelements:#x} elements of {size:#x} bytes are too big")
+            }
+            Self::Misaligned { addr, alignment } => {
+                write!(f, "offset {addr:#x} is not aligned to {alignment:#x} bytes on the host")
+            }
+            Self::PartialBuffer { expected, completed } => {
+                write!(f, "moved only {completed:#x} of {expected:#x} bytes")
+            }
+            Self::NotReadable => f.write_str("the memory may not be read"),
+            Self::NotWritable => f.write_str("the memory may not be written"),
+            Self::InvalidOrdering(order) => {
+                write!(f, "memory ordering {order:?} does not fit the operation")
+            }
+            // The cause is in `source`, and not repeated here.
+            #[cfg(feature = "std")]
+            Self::IOError(_) => f.write_str("the stream failed"),
+            #[cfg(feature = "std")]
+            Self::IOErrorAfter { completed, .. } => {
+                write!(f, "the stream failed after {completed:#x} bytes")
+            }
+        }
+    }
+}
+
+impl core::error::Error for Error {
+    fn source(&self) -> Option<&(dyn core::error::Error + 'static)> {
+        match self {
+            #[cfg(feature = "std")]
+            Self::IOError(error) | Self::IOErrorAfter { error, .. } => Some(error),
+            _ => None,
+        }
+    }
+}
+
+impl Error {
+    /// Whether the operation was interrupted before it moved anything, and may just be tried again.
+    pub fn is_interrupted(&self) -> bool {
+        match self {
+            #[cfg(feature = "std")]
+            Self::IOError(error) => error.kind() == std::io::ErrorKind::Interrupted,
+            _ => false,
+        }
+    }
+
+    /// The same error, with the count of bytes that were moved before it, when `left` more were to come.
+    pub(crate) fn after(self, completed: usize, left: usize) -> Self {
+        let _ = (completed, left);
+        match self {
+            #[cfg(feature = "std")]
+            Self::IOError(error) if completed > 0 => Self::IOErrorAfter { completed, error },
+            // The second count is what the stream says, which may lie.
+            #[cfg(feature = "std")]
+            Self::IOErrorAfter { completed: more, error } => {
+                Self::IOErrorAfter { completed: completed + more.min(left), error }
+            }
+            other => other,
+        }
+    }
+}

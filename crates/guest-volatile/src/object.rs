@@ -1,0 +1,130 @@
+//! Objects read from and written to a piece of volatile memory.
+
+#![expect(unsafe_code, reason = "moves objects through pointers that the slice has checked")]
+
+use crate::access;
+use crate::bitmap::BitmapSlice;
+use crate::byte_valued::ByteValued;
+use crate::error::{Error, Result};
+use crate::slice::VolatileSlice;
+
+impl<B: BitmapSlice> VolatileSlice<'_, B> {
+    /// Reads the object at `offset`.
+    ///
+    /// An object of 1, 2, 4 or 8 bytes at a host address aligned to its size is read by one load: never
+    /// a mix of two values. At other addresses and sizes each byte is read once, in no given order.
+    ///
+    /// # Errors
+    ///
+    /// [`OutOfBounds`](Error::OutOfBounds) if there is no byte at `offset`,
+    /// [`PartialBuffer`](Error::PartialBuffer) if there are too few.
+    #[inline(always)]
+    pub fn read_obj<T: ByteValued>(&self, offset: usize) -> Result<T> {
+        match self.readable(offset, size_of::<T>()) {
+            // SAFETY: `readable` gave the address of `size_of::<T>()` valid bytes, and any bytes are a `T`.
+            Some(src) => Ok(unsafe { access::read(src) }),
+            // Nothing can be read anywhere.
+            None if size_of::<T>() == 0 => Ok(T::zeroed()),
+            None => Err(shortage(offset, size_of::<T>(), self.len())),
+        }
+    }
+
+    /// Writes `value` to `offset`, and marks its bytes dirty.
+    ///
+    /// An object of 1, 2, 4 or 8 bytes at a host address aligned to its size is written by one store. At
+    /// other addresses and sizes each byte is written once, in no given order.
+    ///
+    /// # Errors
+    ///
+    /// [`OutOfBounds`](Error::OutOfBounds) if there is no byte at `offset`,
+    /// [`PartialBuffer`](Error::PartialBuffer) if there are too few (as many as there are have been written),
+    /// [`NotWritable`](Error::NotWritable) if the slice is read-only.
+    #[inline(always)]
+    pub fn write_obj<T: ByteValued>(&self, value: T, offset: usize) -> Result<()> {
+        match self.writable(offset, size_of::<T>()) {
+            Some(dst) => {
+                // SAFETY: `writable` gave the address of `size_of::<T>()` valid bytes, and `T` has no padding.
+                unsafe { access::write(dst, value) };
+                self.bitmap().mark_dirty(offset, size_of::<T>());
+                Ok(())
+            }
+            None => {
+                // A copy of it to be lent, so that the value itself needs no place in memory.
+                let lent = value;
+                self.clone().write_slice_in_part(lent.as_slice(), offset)
+            }
+        }
+    }
+
+    /// Reads as many elements from the start of the slice as it and `buf` hold, and returns their number.
+    ///
+    /// Elements of 2, 4 or 8 bytes are each read by one load, if the slice's host address is aligned to their size.
+    pub fn copy_to<T: ByteValued>(&self, buf: &mut [T]) -> usize {
+        let count = elements::<T>(self.len()).min(buf.len());
+        // No overflow: it is no more than `buf` has.
+        let size = count * size_of::<T>();
+        let Some(src) = self.readable(0, size) else { return 0 };
+        if one_by_one::<T>() {
+            for (index, element) in buf.iter_mut().take(count).enumerate() {
+                // SAFETY: `index < count`, so the element lies in the `size` bytes that are valid by `readable`,
+                // and any bytes are a `T`.
+                *element = unsafe { access::read(src.wrapping_add(index * size_of::<T>())) };
+            }
+        } else {
+            // SAFETY: `size` bytes are valid by `readable`; `buf` has at least as many, and any bytes are a `T`.
+            unsafe { access::copy(buf.as_mut_ptr().cast(), src, size) };
+        }
+        count
+    }
+
+    /// Writes as many elements to the start of the slice as it and `buf` hold, and marks them dirty.
+    ///
+    /// Elements of 2, 4 or 8 bytes are each written by one store, if the slice's host address is aligned to their size.
+    /// A read-only slice takes none.
+    pub fn copy_from<T: ByteValued>(&self, buf: &[T]) {
+        let count = elements::<T>(self.len()).min(buf.len());
+        // No overflow: it is no more than `buf` has.
+        let size = count * size_of::<T>();
+        let Some(dst) = self.writable(0, size) else { return };
+        if one_by_one::<T>() {
+            for (index, element) in buf.iter().take(count).enumerate() {
+                // SAFETY: `index < count`, so the element lies in the `size` bytes that are valid by `writable`,
+                // and `T` has no padding.
+                unsafe { access::write(dst.wrapping_add(index * size_of::<T>()), *element) };
+            }
+        } else {
+            // SAFETY: `size` bytes are valid by `writable`; `buf` has at least as many, without padding.
+            unsafe { access::copy(dst, buf.as_ptr().cast(), size) };
+        }
+        self.bitmap().mark_dirty(0, size);
+    }
+}
+
+/// How many `T` fit into `len` bytes. Any number of those without size.
+fn elements<T>(len: usize) -> usize {
+    len.checked_div(size_of::<T>()).unwrap_or(usize::MAX)
+}
+
+/// Whether an array of `T` is moved by the element, to keep each whole, rather than as a run of bytes.
+const fn one_by_one<T>() -> bool {
+    matches!(size_of::<T>(), 2 | 4 | 8)
+}
+
+/// Why not all of `expected` bytes at `offset` are among `len` bytes.
+#[cold]
+fn shortage(offset: usize, expected: usize, len: usize) -> Error {
+    match len.checked_sub(offset) {
+        None | Some(0) => Error::OutOfBounds { addr: offset },
+        Some(completed) => Error::PartialBuffer { expected, completed },
+    }
+}
+
+/// The error of an access to `count` bytes at `offset`, which the slice refused.
+#[cold]
+pub(crate) fn refusal<B>(slice: &VolatileSlice<'_, B>, offset: usize, count: usize) -> Error {
+    if slice.readable(offset, count).is_some() {
+        Error::NotWritable
+    } else {
+        crate::slice::out_of_reach(offset, count)
+    }
+}
