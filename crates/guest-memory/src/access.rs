@@ -1,0 +1,324 @@
+//! Bytes by guest address, for every memory: one slice where there is one, which is nearly always, and
+//! piece by piece where there is not.
+//!
+//! The first way is inlined, and never comes back from a call: whatever does not fit leaves it for good, by a cold branch to
+//! the second way, which starts from the beginning and gives the same answer to everything. The first builds no error.
+
+use alloc::vec::Vec;
+use core::sync::atomic::Ordering;
+
+use guest_address::GuestAddress;
+use guest_volatile::{
+    AtomicAccess, AtomicUpdate, BS, ByteValued, Error as VolatileError, ReadVolatile,
+    VolatileMemory, VolatileSlice, WriteVolatile,
+};
+
+use crate::bytes::{Bytes, WholeBytes};
+use crate::error::{Error, Result};
+use crate::io_memory::IoMemory;
+use crate::permissions::Permissions;
+use crate::slices::Pieces;
+use crate::transfer::{Progress, transfer};
+
+/// The one slice of all the bytes, if it is at hand and permits the access: nothing stands in its way then.
+#[inline(always)]
+fn at_hand<M: IoMemory + ?Sized>(
+    memory: &M,
+    addr: GuestAddress,
+    count: usize,
+    access: Permissions,
+) -> Option<VolatileSlice<'_, BS<'_, M::Bitmap>>> {
+    let slice = memory.find_io_slice(addr, count, access)?;
+    if access.has_write() && slice.is_read_only() {
+        return None;
+    }
+    // A memory of somebody else's making may give another length than was asked for.
+    if slice.len() == count { Some(slice) } else { None }
+}
+
+/// Runs `operation`, which does nothing where it fails, on the one piece that holds an integer of type `T`.
+#[inline(always)]
+fn in_one_piece<'a, M: IoMemory + ?Sized, T, U>(
+    memory: &'a M,
+    addr: GuestAddress,
+    access: Permissions,
+    operation: impl Fn(VolatileSlice<'a, BS<'a, M::Bitmap>>) -> core::result::Result<U, VolatileError>,
+) -> Result<U> {
+    if let Some(slice) = at_hand(memory, addr, size_of::<T>(), access)
+        && let Ok(result) = operation(slice)
+    {
+        return Ok(result);
+    }
+    in_first_piece(memory, addr, size_of::<T>(), access, operation)
+}
+
+/// As [`in_one_piece`], without a short way.
+#[cold]
+#[inline(never)]
+fn in_first_piece<'a, M: IoMemory + ?Sized, U>(
+    memory: &'a M,
+    addr: GuestAddress,
+    len: usize,
+    access: Permissions,
+    operation: impl Fn(VolatileSlice<'a, BS<'a, M::Bitmap>>) -> core::result::Result<U, VolatileError>,
+) -> Result<U> {
+    match Pieces::new(memory.get_slices(addr, len, access)?, len).next() {
+        Some(Ok(piece)) if piece.len() == len => {
+            operation(piece).map_err(|error| Error::at(addr, error))
+        }
+        Some(Err(error)) => Err(error),
+        _ => Err(Error::NotContiguous { addr, len }),
+    }
+}
+
+/// Reads piece by piece; `result` is one of [`Progress`].
+#[cold]
+#[inline(never)]
+fn read_in_pieces<M: IoMemory + ?Sized, U>(
+    memory: &M,
+    buf: &mut [u8],
+    addr: GuestAddress,
+    result: fn(Progress) -> Result<U>,
+) -> Result<U> {
+    result(transfer(memory, addr, buf.len(), Permissions::Read, |piece, done| {
+        piece.read(&mut buf[done..], 0)
+    }))
+}
+
+/// Writes piece by piece; `result` is one of [`Progress`].
+#[cold]
+#[inline(never)]
+fn write_in_pieces<M: IoMemory + ?Sized, U>(
+    memory: &M,
+    buf: &[u8],
+    addr: GuestAddress,
+    result: fn(Progress) -> Result<U>,
+) -> Result<U> {
+    result(transfer(memory, addr, buf.len(), Permissions::Write, |piece, done| {
+        piece.write(&buf[done..], 0)
+    }))
+}
+
+#[cold]
+#[inline(never)]
+fn read_obj_in_pieces<M: IoMemory + ?Sized, T: ByteValued>(
+    memory: &M,
+    addr: GuestAddress,
+) -> Result<T> {
+    let mut value = T::zeroed();
+    read_in_pieces(memory, value.as_mut_slice(), addr, Progress::whole)?;
+    Ok(value)
+}
+
+#[cold]
+#[inline(never)]
+fn write_obj_in_pieces<M: IoMemory + ?Sized, T: ByteValued>(
+    memory: &M,
+    val: T,
+    addr: GuestAddress,
+) -> Result<()> {
+    write_in_pieces(memory, val.as_slice(), addr, Progress::whole)
+}
+
+impl<M: IoMemory + ?Sized> Bytes<GuestAddress> for M {
+    type E = Error;
+
+    #[inline]
+    fn write(&self, buf: &[u8], addr: GuestAddress) -> Result<usize> {
+        if let Some(slice) = at_hand(self, addr, buf.len(), Permissions::Write)
+            && slice.write_slice(buf, 0).is_ok()
+        {
+            return Ok(buf.len());
+        }
+        write_in_pieces(self, buf, addr, Progress::partial)
+    }
+
+    #[inline]
+    fn read(&self, buf: &mut [u8], addr: GuestAddress) -> Result<usize> {
+        if let Some(slice) = at_hand(self, addr, buf.len(), Permissions::Read)
+            && slice.read_slice(buf, 0).is_ok()
+        {
+            return Ok(buf.len());
+        }
+        read_in_pieces(self, buf, addr, Progress::partial)
+    }
+
+    #[inline]
+    fn write_slice(&self, buf: &[u8], addr: GuestAddress) -> Result<()> {
+        if let Some(slice) = at_hand(self, addr, buf.len(), Permissions::Write)
+            && slice.write_slice(buf, 0).is_ok()
+        {
+            return Ok(());
+        }
+        write_in_pieces(self, buf, addr, Progress::whole)
+    }
+
+    #[inline]
+    fn read_slice(&self, buf: &mut [u8], addr: GuestAddress) -> Result<()> {
+        if let Some(slice) = at_hand(self, addr, buf.len(), Permissions::Read)
+            && slice.read_slice(buf, 0).is_ok()
+        {
+            return Ok(());
+        }
+        read_in_pieces(self, buf, addr, Progress::whole)
+    }
+
+    #[inline(always)]
+    fn write_obj<T: ByteValued>(&self, val: T, addr: GuestAddress) -> Result<()> {
+        if let Some(slice) = at_hand(self, addr, size_of::<T>(), Permissions::Write)
+            && let Ok(object) = slice.get_ref(0)
+        {
+            object.store(val);
+            return Ok(());
+        }
+        write_obj_in_pieces(self, val, addr)
+    }
+
+    #[inline(always)]
+    fn read_obj<T: ByteValued>(&self, addr: GuestAddress) -> Result<T> {
+        if let Some(slice) = at_hand(self, addr, size_of::<T>(), Permissions::Read)
+            && let Ok(value) = slice.read_obj(0)
+        {
+            return Ok(value);
+        }
+        read_obj_in_pieces(self, addr)
+    }
+
+    fn read_volatile_from<F>(&self, addr: GuestAddress, src: &mut F, count: usize) -> Result<usize>
+    where
+        F: ReadVolatile,
+    {
+        transfer(self, addr, count, Permissions::Write, |piece, _| {
+            piece.read_volatile_from(0, src, piece.len())
+        })
+        .partial()
+    }
+
+    fn read_exact_volatile_from<F>(
+        &self,
+        addr: GuestAddress,
+        src: &mut F,
+        count: usize,
+    ) -> Result<()>
+    where
+        F: ReadVolatile,
+    {
+        transfer(self, addr, count, Permissions::Write, |piece, _| {
+            piece.read_exact_volatile_from(0, src, piece.len()).map(|()| piece.len())
+        })
+        .whole()
+    }
+
+    fn write_volatile_to<F>(&self, addr: GuestAddress, dst: &mut F, count: usize) -> Result<usize>
+    where
+        F: WriteVolatile,
+    {
+        transfer(self, addr, count, Permissions::Read, |piece, _| {
+            piece.write_volatile_to(0, dst, piece.len())
+        })
+        .partial()
+    }
+
+    fn write_all_volatile_to<F>(&self, addr: GuestAddress, dst: &mut F, count: usize) -> Result<()>
+    where
+        F: WriteVolatile,
+    {
+        transfer(self, addr, count, Permissions::Read, |piece, _| {
+            piece.write_all_volatile_to(0, dst, piece.len()).map(|()| piece.len())
+        })
+        .whole()
+    }
+
+    #[inline(always)]
+    fn store<T: AtomicAccess>(&self, val: T, addr: GuestAddress, order: Ordering) -> Result<()> {
+        in_one_piece::<M, T, _>(self, addr, Permissions::Write, move |slice| {
+            slice.store(val, 0, order)
+        })
+    }
+
+    #[inline(always)]
+    fn load<T: AtomicAccess>(&self, addr: GuestAddress, order: Ordering) -> Result<T> {
+        in_one_piece::<M, T, _>(self, addr, Permissions::Read, move |slice| slice.load(0, order))
+    }
+}
+
+impl<M: IoMemory + ?Sized> WholeBytes<GuestAddress> for M {
+    fn write_whole(&self, buf: &[u8], addr: GuestAddress) -> Result<()> {
+        if buf.is_empty() {
+            return Ok(());
+        }
+        if let Some(slice) = at_hand(self, addr, buf.len(), Permissions::Write)
+            && slice.write_slice(buf, 0).is_ok()
+        {
+            return Ok(());
+        }
+        // The pieces are kept: translated again, they might be others.
+        let slices = self.get_slices(addr, buf.len(), Permissions::Write)?;
+        let mut source = Pieces::new(slices, buf.len());
+        let mut pieces = Vec::new();
+        let mut found = 0;
+        while let Some(piece) = source.next() {
+            let piece = piece?;
+            if piece.is_read_only() {
+                // Below the end of the range: no overflow.
+                let addr = GuestAddress(addr.0.wrapping_add(found as u64));
+                return Err(Error::AccessDenied { addr, access: Permissions::Write });
+            }
+            found += piece.len();
+            pieces.push(piece);
+        }
+        let mut rest = buf;
+        for piece in pieces {
+            let (now, later) = rest.split_at(piece.len());
+            piece.write_slice(now, 0)?;
+            rest = later;
+        }
+        Ok(())
+    }
+
+    fn compare_exchange<T: AtomicAccess<A: AtomicUpdate>>(
+        &self,
+        current: T,
+        new: T,
+        addr: GuestAddress,
+        success: Ordering,
+        failure: Ordering,
+    ) -> Result<core::result::Result<T, T>> {
+        in_one_piece::<M, T, _>(self, addr, Permissions::ReadWrite, move |slice| {
+            slice.compare_exchange(current, new, 0, success, failure)
+        })
+    }
+
+    fn fetch_add<T: AtomicAccess<A: AtomicUpdate>>(
+        &self,
+        val: T,
+        addr: GuestAddress,
+        order: Ordering,
+    ) -> Result<T> {
+        in_one_piece::<M, T, _>(self, addr, Permissions::ReadWrite, move |slice| {
+            slice.fetch_add(val, 0, order)
+        })
+    }
+
+    fn fetch_and<T: AtomicAccess<A: AtomicUpdate>>(
+        &self,
+        val: T,
+        addr: GuestAddress,
+        order: Ordering,
+    ) -> Result<T> {
+        in_one_piece::<M, T, _>(self, addr, Permissions::ReadWrite, move |slice| {
+            slice.fetch_and(val, 0, order)
+        })
+    }
+
+    fn fetch_or<T: AtomicAccess<A: AtomicUpdate>>(
+        &self,
+        val: T,
+        addr: GuestAddress,
+        order: Ordering,
+    ) -> Result<T> {
+        in_one_piece::<M, T, _>(self, addr, Permissions::ReadWrite, move |slice| {
+            slice.fetch_or(val, 0, order)
+        })
+    }
+}

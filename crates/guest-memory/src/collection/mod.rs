@@ -1,0 +1,226 @@
+//! A memory map of regions, which never changes: another map is made of it.
+
+mod table;
+mod display;
+
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use core::fmt;
+
+use guest_address::{GuestAddress, GuestRange, GuestUsize, MemoryRegionAddress};
+use guest_volatile::VolatileSlice;
+
+use crate::memory::{GuestMemory, MS, covers};
+use crate::region::GuestMemoryRegion;
+use table::{Slot, Table};
+
+/// Why regions do not make a map.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum GuestRegionCollectionError {
+    /// There is no region, or not the one that was named.
+    #[error("no such memory region")]
+    NoMemoryRegion,
+    /// Two regions have an address in common.
+    #[error("memory regions overlap")]
+    MemoryRegionOverlap,
+    /// The regions are not in the order of their addresses.
+    #[error("memory regions are not sorted")]
+    UnsortedMemoryRegions,
+    /// A region has no byte, or passes the end of the guest's address space.
+    #[error(
+        "the memory region at {start} has no byte, or passes the end of the address space: {len:#x} bytes"
+    )]
+    InvalidRegion {
+        /// The first address of the region.
+        start: GuestAddress,
+        /// Its length in bytes.
+        len: GuestUsize,
+    },
+}
+
+/// A map of regions, sorted by address and not overlapping.
+///
+/// It does not change: [`insert_region`](Self::insert_region) and [`remove_region`](Self::remove_region) give another map,
+/// which shares the regions with this one. To change the map under running devices, publish the other one through
+/// `guest_atomic::GuestMemoryAtomic`.
+///
+/// A region is found, and its memory reached, by one look into a table, whatever the number of regions. The map keeps the
+/// address and length that a region had when it was put in.
+/// `Display` shows the map as a table for a person to read.
+///
+/// ```
+/// # use guest_memory::*;
+/// # let map = || include!(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/map.rs"));
+/// let memory = map(); // [0x1000, 0x3000) and [0x8000, 0x9000)
+/// memory.write_obj(1_u32, GuestAddress(0x1000))?;
+/// println!("{memory}");
+/// # Ok::<(), GuestMemoryError>(())
+/// ```
+pub struct GuestRegionCollection<R> {
+    table: Table<R>,
+}
+
+impl<R> Default for GuestRegionCollection<R> {
+    fn default() -> Self {
+        Self { table: Table::empty() }
+    }
+}
+
+impl<R> Clone for GuestRegionCollection<R> {
+    /// Another map of the same regions.
+    fn clone(&self) -> Self {
+        Self { table: self.table.clone() }
+    }
+}
+
+impl<R: fmt::Debug> fmt::Debug for GuestRegionCollection<R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.table.regions()).finish()
+    }
+}
+
+impl<R: GuestMemoryRegion> GuestRegionCollection<R> {
+    /// A map without regions.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// A map of `regions`, which are in the order of their addresses.
+    ///
+    /// # Errors
+    ///
+    /// If there is none, one is empty or passes the end of the address space, two overlap, or they are not in order.
+    pub fn from_regions(regions: Vec<R>) -> Result<Self, GuestRegionCollectionError> {
+        Self::from_arc_regions(regions.into_iter().map(Arc::new).collect())
+    }
+
+    /// A map of `regions`, which are shared and in the order of their addresses.
+    ///
+    /// # Errors
+    ///
+    /// As [`from_regions`](Self::from_regions).
+    pub fn from_arc_regions(regions: Vec<Arc<R>>) -> Result<Self, GuestRegionCollectionError> {
+        let regions: Vec<_> = regions.into_iter().map(with_range).collect::<Result<_, _>>()?;
+        if regions.is_empty() {
+            return Err(GuestRegionCollectionError::NoMemoryRegion);
+        }
+        for pair in regions.windows(2) {
+            let (lower, upper) = (&pair[0].0, &pair[1].0);
+            if upper.start() < lower.start() {
+                return Err(GuestRegionCollectionError::UnsortedMemoryRegions);
+            }
+            if upper.start() <= lower.last() {
+                return Err(GuestRegionCollectionError::MemoryRegionOverlap);
+            }
+        }
+        Ok(Self { table: Table::new(regions) })
+    }
+
+    /// A map of these regions and `region`.
+    ///
+    /// # Errors
+    ///
+    /// If it overlaps one of them, is empty, or passes the end of the address space.
+    ///
+    /// ```
+    /// # use guest_memory::*;
+    /// # let map = || include!(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/map.rs"));
+    /// use std::sync::Arc;
+    /// let memory = map(); // [0x1000, 0x3000) and [0x8000, 0x9000)
+    /// let mut ram = [0u8; 0x1000];
+    /// let region = Arc::new(SliceRegion::new(GuestAddress(0x4000), &mut ram).unwrap());
+    /// let larger = memory.insert_region(region)?;
+    /// assert_eq!((memory.num_regions(), larger.num_regions()), (3, 4));
+    /// # Ok::<(), GuestRegionCollectionError>(())
+    /// ```
+    pub fn insert_region(&self, region: Arc<R>) -> Result<Self, GuestRegionCollectionError> {
+        let (range, slot) = with_range(region)?;
+        let mut regions = self.table.to_vec();
+        let place = regions.partition_point(|(other, _)| other.start() < range.start());
+        let below = place.checked_sub(1).and_then(|below| regions.get(below));
+        let overlaps = |other: &(GuestRange, Slot<R>)| other.0.overlaps(&range);
+        if below.is_some_and(overlaps) || regions.get(place).is_some_and(overlaps) {
+            return Err(GuestRegionCollectionError::MemoryRegionOverlap);
+        }
+        regions.insert(place, (range, slot));
+        Ok(Self { table: Table::new(regions) })
+    }
+
+    /// A map of these regions without the one at `base`, which has `size` bytes; and that region.
+    ///
+    /// # Errors
+    ///
+    /// If there is no such region.
+    ///
+    /// ```
+    /// # use guest_memory::*;
+    /// # let map = || include!(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/map.rs"));
+    /// let memory = map(); // [0x1000, 0x3000) and [0x8000, 0x9000)
+    /// let (smaller, region) = memory.remove_region(GuestAddress(0x8000), 0x1000)?;
+    /// assert_eq!(smaller.num_regions(), 2);
+    /// assert_eq!(region.start_addr(), GuestAddress(0x8000));
+    /// # Ok::<(), GuestRegionCollectionError>(())
+    /// ```
+    pub fn remove_region(
+        &self,
+        base: GuestAddress,
+        size: GuestUsize,
+    ) -> Result<(Self, Arc<R>), GuestRegionCollectionError> {
+        let mut regions = self.table.to_vec();
+        let place = regions
+            .binary_search_by_key(&base, |(range, _)| range.start())
+            .ok()
+            .filter(|&place| regions[place].0.len() == size)
+            .ok_or(GuestRegionCollectionError::NoMemoryRegion)?;
+        let (_, slot) = regions.remove(place);
+        let region = slot.into_region().ok_or(GuestRegionCollectionError::NoMemoryRegion)?;
+        Ok((Self { table: Table::new(regions) }, region))
+    }
+}
+
+/// The region's slot, with the addresses that it says it has: it is not asked again.
+fn with_range<R: GuestMemoryRegion>(
+    region: Arc<R>,
+) -> Result<(GuestRange, Slot<R>), GuestRegionCollectionError> {
+    let (start, len) = (region.start_addr(), region.len());
+    let range = GuestRange::new(start, len)
+        .ok_or(GuestRegionCollectionError::InvalidRegion { start, len })?;
+    Ok((range, Slot::new(range, region)))
+}
+
+impl<R: GuestMemoryRegion> GuestMemory for GuestRegionCollection<R> {
+    type R = R;
+
+    fn num_regions(&self) -> usize {
+        self.table.len()
+    }
+
+    #[inline]
+    fn find_region(&self, addr: GuestAddress) -> Option<&R> {
+        self.table.find(addr).map(|(region, _)| region)
+    }
+
+    fn iter(&self) -> impl Iterator<Item = &R> {
+        self.table.regions().map(|region| &**region)
+    }
+
+    #[inline]
+    fn to_region_addr(&self, addr: GuestAddress) -> Option<(&R, MemoryRegionAddress)> {
+        self.table.find(addr)
+    }
+
+    #[inline(always)]
+    fn check_range(&self, base: GuestAddress, len: usize) -> bool {
+        self.table.holds(base, len) || covers(self, base, len)
+    }
+
+    #[inline(always)]
+    fn find_slice(
+        &self,
+        addr: GuestAddress,
+        count: usize,
+    ) -> Option<VolatileSlice<'_, MS<'_, Self>>> {
+        self.table.find_slice(addr, count)
+    }
+}

@@ -1,0 +1,130 @@
+//! What can go wrong with an access to guest memory.
+
+use alloc::boxed::Box;
+
+use guest_address::GuestAddress;
+use guest_volatile::Error as VolatileError;
+
+use crate::permissions::Permissions;
+
+/// Why an access to guest memory was refused, or how far it came.
+///
+/// Guest addresses and lengths show in hex; host addresses never show.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// There is no memory at this guest address.
+    #[error("no memory at guest address {0}")]
+    InvalidGuestAddress(GuestAddress),
+    /// The source or the sink of a stream failed, before any byte was moved.
+    #[cfg(feature = "std")]
+    #[error("the stream failed")]
+    IOError(#[source] std::io::Error),
+    /// The source or the sink of a stream failed after the first `completed` bytes were moved.
+    #[cfg(feature = "std")]
+    #[error("the stream failed after {completed:#x} bytes")]
+    IOErrorAfter {
+        /// How many bytes were moved.
+        completed: usize,
+        /// What the stream said then.
+        #[source]
+        error: std::io::Error,
+    },
+    /// Only a part of the bytes was moved: the first `completed` of `expected`.
+    #[error("moved only {completed:#x} of {expected:#x} bytes")]
+    PartialBuffer {
+        /// How many bytes were to be moved.
+        expected: usize,
+        /// How many were.
+        completed: usize,
+    },
+    /// A region does not give the memory that it said it has.
+    #[error("the region does not give the memory that it has by its own word")]
+    InvalidBackendAddress,
+    /// The region's memory has no address in this process.
+    #[error("the region has no memory in this process")]
+    HostAddressNotAvailable,
+    /// A callback said that it moved more bytes than there were.
+    #[error("the callback moved more bytes than there were")]
+    CallbackOutOfRange,
+    /// The range passes the end of the guest's address space.
+    #[error("the range passes the end of the guest's address space")]
+    GuestAddressOverflow,
+    /// The range starts in memory, but does not lie in one piece of it.
+    #[error("{len:#x} bytes at guest address {addr} do not lie in one piece")]
+    NotContiguous {
+        /// Where the range starts.
+        addr: GuestAddress,
+        /// How many bytes it has.
+        len: usize,
+    },
+    /// The host address behind a guest address lacks the alignment that the access needs.
+    #[error("guest address {addr} is not aligned to {alignment:#x} bytes on the host")]
+    Misaligned {
+        /// The guest address of the access.
+        addr: GuestAddress,
+        /// The alignment it needs, in bytes.
+        alignment: usize,
+    },
+    /// The memory is there, and may not be accessed so.
+    #[error("the memory at guest address {addr} does not permit the access: {access}")]
+    AccessDenied {
+        /// The guest address of the access.
+        addr: GuestAddress,
+        /// What was wanted.
+        access: Permissions,
+    },
+    /// An address of a device could not be translated to a guest address; the IOMMU layer says why.
+    #[error("the device's address could not be translated")]
+    IommuError(#[source] Box<dyn core::error::Error + Send + Sync>),
+    /// An access inside one piece of memory was refused; its numbers are offsets in that piece.
+    #[error(transparent)]
+    Volatile(VolatileError),
+}
+
+/// The result of an access to guest memory.
+pub type Result<T> = core::result::Result<T, Error>;
+
+// Three words, with or without `std`: a feature changes no size.
+#[cfg(target_pointer_width = "64")]
+const _: () = assert!(size_of::<Error>() == 3 * size_of::<usize>());
+
+impl From<VolatileError> for Error {
+    fn from(error: VolatileError) -> Self {
+        match error {
+            VolatileError::PartialBuffer { expected, completed } => {
+                Self::PartialBuffer { expected, completed }
+            }
+            #[cfg(feature = "std")]
+            VolatileError::IOError(error) => Self::IOError(error),
+            #[cfg(feature = "std")]
+            VolatileError::IOErrorAfter { completed, error } => {
+                Self::IOErrorAfter { completed, error }
+            }
+            other => Self::Volatile(other),
+        }
+    }
+}
+
+impl Error {
+    /// The error of an access to one piece of memory at `addr`.
+    #[cold]
+    pub(crate) fn at(addr: GuestAddress, error: VolatileError) -> Self {
+        match error {
+            VolatileError::Misaligned { alignment, .. } => Self::Misaligned { addr, alignment },
+            VolatileError::NotReadable => Self::AccessDenied { addr, access: Permissions::Read },
+            VolatileError::NotWritable => Self::AccessDenied { addr, access: Permissions::Write },
+            other => other.into(),
+        }
+    }
+
+    /// The same error, with the count of bytes that were moved before it, out of `expected`.
+    pub(crate) fn after(self, completed: usize, expected: usize) -> Self {
+        match self {
+            error if completed == 0 => error,
+            #[cfg(feature = "std")]
+            Self::IOError(error) => Self::IOErrorAfter { completed, error },
+            _ => Self::PartialBuffer { expected, completed },
+        }
+    }
+}
