@@ -1,0 +1,323 @@
+//! The bitmap: a bit for each page, set by whoever writes it.
+
+use alloc::vec::Vec;
+use core::fmt;
+use core::num::NonZeroUsize;
+use core::sync::atomic::{AtomicUsize, Ordering};
+
+use guest_volatile::{Bitmap, NewBitmap, WithBitmapSlice};
+
+use crate::error::{BitmapError, Overrun};
+use crate::pages::Pages;
+use crate::slice::RefSlice;
+use crate::words::Words;
+
+/// The size of a page where nobody says another: 4 KiB.
+///
+/// It is a constant, not the page size of the host, because this crate makes no system call, and
+/// because a bitmap that travels (to a file, to another host) should mean the same there. It is the
+/// page of KVM's dirty log on x86. A log counts in pages of the host: where these are larger, as on
+/// some arm64 hosts, give their size to [`AtomicBitmap::new`].
+pub const DEFAULT_PAGE_SIZE: NonZeroUsize = NonZeroUsize::new(0x1000).expect("4 KiB is not 0");
+
+/// A dirty bitmap that any number of threads mark and harvest at the same time.
+///
+/// Offsets are in bytes from the start of the memory that the bitmap is about, pages are counted
+/// from there. A length that is no multiple of the page size is rounded up: the last page is a
+/// whole one to marks and questions, and cut to the length in the [runs of a
+/// harvest](crate::Harvest::runs).
+///
+/// A set bit tells you that somebody wrote to the page since it was last taken, or may have. A
+/// clear one tells you that nobody who marks did.
+///
+/// Marks past the end never panic, in no build: a guard marks when it is dropped, where a panic
+/// would abort, and in some machines a guest has a say in the offset. They set what lies inside,
+/// and leave an [`Overrun`] behind, which [`take`](Self::take) returns as an error.
+///
+/// # Invariants
+///
+/// `bits` are those of `pages`, no more and no fewer.
+pub struct AtomicBitmap {
+    pages: Pages,
+    bits: Words,
+    /// The end of the farthest mark past the end, or 0. No mark ends at 0.
+    overrun: AtomicUsize,
+}
+
+impl AtomicBitmap {
+    /// A clean bitmap over `byte_size` bytes in pages of `page_size` bytes, which may be any
+    /// number.
+    ///
+    /// ```
+    /// use guest_dirty::{AtomicBitmap, DEFAULT_PAGE_SIZE};
+    /// assert_eq!(AtomicBitmap::new(0x1801, DEFAULT_PAGE_SIZE).len(), 2);
+    /// ```
+    pub fn new(byte_size: usize, page_size: NonZeroUsize) -> Self {
+        let pages = Pages::new(byte_size, page_size);
+        // INVARIANT: bits for that many pages.
+        Self { pages, bits: Words::new(pages.count()), overrun: AtomicUsize::new(0) }
+    }
+
+    /// Makes the bitmap longer by `additional_size` bytes, and keeps its bits.
+    ///
+    /// The new length is the sum of the bytes, and then rounded up: bytes that fit into what was
+    /// missing from the last page add no page, and if that page was dirty, they are dirty too.
+    ///
+    /// # Errors
+    ///
+    /// [`Overflow`](BitmapError::Overflow) and [`OutOfMemory`](BitmapError::OutOfMemory); the
+    /// bitmap is as it was then.
+    ///
+    /// ```
+    /// use guest_dirty::{AtomicBitmap, DEFAULT_PAGE_SIZE};
+    ///
+    /// let mut bitmap = AtomicBitmap::new(0x1800, DEFAULT_PAGE_SIZE);
+    /// bitmap.set_bit(1);
+    /// bitmap.enlarge(0x1800)?;
+    /// assert_eq!((bitmap.byte_size(), bitmap.len()), (0x3000, 3));
+    /// assert!(bitmap.is_bit_set(1) && !bitmap.is_bit_set(2));
+    /// # Ok::<(), guest_dirty::BitmapError>(())
+    /// ```
+    pub fn enlarge(&mut self, additional_size: usize) -> Result<(), BitmapError> {
+        let Some(pages) = self.pages.enlarged(additional_size) else {
+            let byte_size = self.byte_size();
+            return Err(BitmapError::Overflow { byte_size, additional: additional_size });
+        };
+        let count = pages.count();
+        self.bits.enlarge(count).map_err(|_| BitmapError::OutOfMemory { pages: count })?;
+        // INVARIANT: there are bits for that many pages now.
+        self.pages = pages;
+        Ok(())
+    }
+
+    /// Whether page `index` is dirty. A page past the end is not.
+    #[inline]
+    pub fn is_bit_set(&self, index: usize) -> bool {
+        self.bits.is_set(index)
+    }
+
+    /// Whether the page of the byte at `addr` is dirty. A page past the end is not.
+    #[inline]
+    pub fn is_addr_set(&self, addr: usize) -> bool {
+        self.is_bit_set(self.pages.page_of(addr))
+    }
+
+    /// Marks the pages of `len` bytes from `start_addr` on, after they were written. A length of 0
+    /// marks nothing.
+    ///
+    /// Pages past the end cannot be marked; they leave an [`Overrun`] behind.
+    ///
+    /// ```
+    /// use guest_dirty::{AtomicBitmap, DEFAULT_PAGE_SIZE};
+    ///
+    /// let bitmap = AtomicBitmap::new(0x3000, DEFAULT_PAGE_SIZE);
+    /// bitmap.set_addr_range(0x1fff, 2);
+    /// assert_eq!(bitmap.to_words(), [0b110]);
+    ///
+    /// bitmap.set_addr_range(0x2000, 0x2000);
+    /// assert_eq!(bitmap.take().unwrap_err().end, 0x4000);
+    /// ```
+    #[inline]
+    pub fn set_addr_range(&self, start_addr: usize, len: usize) {
+        match self.pages.whole(start_addr, len) {
+            Some(span) => self.bits.set(span),
+            None => self.set_what_is_there(start_addr, len),
+        }
+    }
+
+    /// As [`set_addr_range`](Self::set_addr_range), for a range that is empty or not all there.
+    #[cold]
+    #[inline(never)]
+    fn set_what_is_there(&self, start_addr: usize, len: usize) {
+        if len == 0 {
+            return;
+        }
+        // Before the bits: a harvest that has any of them knows of the overrun, too.
+        self.overrun.fetch_max(start_addr.saturating_add(len), Ordering::Release);
+        if let Some(span) = self.pages.clipped(start_addr, len) {
+            self.bits.set(span);
+        }
+    }
+
+    /// Cleans all pages that `len` bytes from `start_addr` on touch, though other bytes of them may
+    /// be dirty.
+    ///
+    /// What lies past the end is not there to be cleaned. To copy pages and then have them clean is
+    /// what [`take`](Self::take) is for; here, a mark between the copy and the cleaning is lost.
+    pub fn reset_addr_range(&self, start_addr: usize, len: usize) {
+        if let Some(span) = self.pages.clipped(start_addr, len) {
+            self.bits.clear(span);
+        }
+    }
+
+    /// Marks page `index`. A page past the end leaves an [`Overrun`] behind.
+    pub fn set_bit(&self, index: usize) {
+        match self.pages.one(index) {
+            Some(span) => self.bits.set(span),
+            None => {
+                let start = index.saturating_mul(self.page_size().get());
+                self.set_what_is_there(start, self.page_size().get());
+            }
+        }
+    }
+
+    /// Cleans page `index`, if it is there.
+    pub fn reset_bit(&self, index: usize) {
+        if let Some(span) = self.pages.one(index) {
+            self.bits.clear(span);
+        }
+    }
+
+    /// The number of pages.
+    #[expect(
+        clippy::len_without_is_empty,
+        reason = "`is_empty` would be taken for \"nothing is dirty\""
+    )]
+    pub fn len(&self) -> usize {
+        self.pages.count()
+    }
+
+    /// The number of bytes that the bitmap is about, as asked for: not rounded.
+    pub fn byte_size(&self) -> usize {
+        self.pages.byte_size()
+    }
+
+    /// The size of a page in bytes.
+    pub fn page_size(&self) -> NonZeroUsize {
+        self.pages.page_size()
+    }
+
+    /// Takes all bits, for good: bit `i` of word `w` is that of page `w * 64 + i`.
+    ///
+    /// If the pages cannot be copied after this, nobody knows any longer that they are dirty, and
+    /// nothing is said here of an [`Overrun`], which stays for [`overrun`](Self::overrun) to show.
+    /// [`take`](Self::take) has neither fault.
+    pub fn get_and_reset(&self) -> Vec<u64> {
+        let mut words = self.bits.empty();
+        self.bits.take(&mut words);
+        words
+    }
+
+    /// Cleans all pages. An [`Overrun`] stays.
+    pub fn reset(&self) {
+        self.bits.clear_all();
+    }
+
+    /// Tells of marks past the end, if there were any since the last
+    /// [`acknowledge_overrun`](Self::acknowledge_overrun).
+    pub fn overrun(&self) -> Option<Overrun> {
+        overrun_to(self.overrun.load(Ordering::Acquire))
+    }
+
+    /// Tells of marks past the end, and forgets them, so that [`take`](Self::take) works again.
+    ///
+    /// Acknowledge first, and then make up for what was lost, for example by copying all of the
+    /// memory: what is marked past the end from now on is reported anew.
+    ///
+    /// ```
+    /// use guest_dirty::{AtomicBitmap, DEFAULT_PAGE_SIZE};
+    ///
+    /// let bitmap = AtomicBitmap::new(0x3000, DEFAULT_PAGE_SIZE);
+    /// bitmap.set_bit(3);
+    /// if let Err(overrun) = bitmap.take() {
+    ///     assert_eq!(overrun.end, 0x4000);
+    ///     assert_eq!(bitmap.acknowledge_overrun(), Some(overrun));
+    ///     bitmap.set_addr_range(0, bitmap.byte_size()); // copy all of it, to be safe
+    /// }
+    /// assert_eq!(bitmap.take()?.count(), 3);
+    /// # Ok::<(), guest_dirty::Overrun>(())
+    /// ```
+    pub fn acknowledge_overrun(&self) -> Option<Overrun> {
+        overrun_to(self.overrun.swap(0, Ordering::AcqRel))
+    }
+
+    /// The bits, for the rooms that harvest and merge.
+    pub(crate) fn bits(&self) -> &Words {
+        &self.bits
+    }
+
+    /// The pages, for the rooms that harvest and merge.
+    pub(crate) fn pages(&self) -> &Pages {
+        &self.pages
+    }
+}
+
+fn overrun_to(end: usize) -> Option<Overrun> {
+    (end != 0).then_some(Overrun { end })
+}
+
+impl<'a> WithBitmapSlice<'a> for AtomicBitmap {
+    type S = RefSlice<'a, Self>;
+}
+
+impl Bitmap for AtomicBitmap {
+    #[inline]
+    fn mark_dirty(&self, offset: usize, len: usize) {
+        self.set_addr_range(offset, len);
+    }
+
+    #[inline]
+    fn dirty_at(&self, offset: usize) -> bool {
+        self.is_addr_set(offset)
+    }
+
+    #[inline]
+    fn slice_at(&self, offset: usize) -> RefSlice<'_, Self> {
+        RefSlice::new(self, offset)
+    }
+
+    /// Counts the bytes of the range that lie in dirty pages. It is never `None`.
+    fn dirty_bytes(&self, offset: usize, len: usize) -> Option<usize> {
+        let Some(span) = self.pages.clipped(offset, len) else { return Some(0) };
+        let end = offset.saturating_add(len);
+        // Each page is looked at once: a mark in the middle of this makes the sum old, never more
+        // than `len`.
+        let edge = |page| {
+            if self.bits.is_set(page) { self.pages.overlap(page, offset, end) } else { 0 }
+        };
+        let last = if span.first() == span.last() { 0 } else { edge(span.last()) };
+        // The pages in between lie in the range whole, so their bytes are no more than `len`.
+        let whole = span.between().map_or(0, |span| self.bits.count(span));
+        Some(edge(span.first()) + whole * self.page_size().get() + last)
+    }
+}
+
+impl Default for AtomicBitmap {
+    /// A bitmap over nothing, to be enlarged.
+    fn default() -> Self {
+        Self::new(0, DEFAULT_PAGE_SIZE)
+    }
+}
+
+impl NewBitmap for AtomicBitmap {
+    /// A clean bitmap over `len` bytes in pages of [`DEFAULT_PAGE_SIZE`].
+    fn with_len(len: usize) -> Self {
+        Self::new(len, DEFAULT_PAGE_SIZE)
+    }
+}
+
+impl Clone for AtomicBitmap {
+    /// A bitmap of its own with the same bits, and the same overrun. Bits that change meanwhile may
+    /// be in it or not.
+    fn clone(&self) -> Self {
+        // The bits first: whose copy has a bit of a mark that overran, has the overrun.
+        let bits = self.bits.clone();
+        let overrun = AtomicUsize::new(self.overrun.load(Ordering::Acquire));
+        // INVARIANT: the same pages, and bits for them.
+        Self { pages: self.pages, bits, overrun }
+    }
+}
+
+impl fmt::Debug for AtomicBitmap {
+    /// Shows the shape and how many pages are dirty, not which.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let dirty = self.pages.all().map_or(0, |all| self.bits.count(all));
+        f.debug_struct("AtomicBitmap")
+            .field("byte_size", &format_args!("{:#x}", self.byte_size()))
+            .field("page_size", &format_args!("{:#x}", self.page_size()))
+            .field("pages", &self.len())
+            .field("dirty", &dirty)
+            .field("overrun", &self.overrun())
+            .finish()
+    }
+}
