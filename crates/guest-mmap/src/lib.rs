@@ -1,0 +1,50 @@
+//! Guest memory that the operating system maps into this process.
+//!
+//! [`GuestMemoryMmap`] is the memory map that a VMM makes first:
+//!
+//! ```
+//! use guest_memory::{Bytes, GuestAddress};
+//! use guest_mmap::GuestMemoryMmap;
+//!
+//! // 1 MiB of RAM at 0 and 1 MiB at 4 GiB.
+//! let memory: GuestMemoryMmap = GuestMemoryMmap::from_ranges(&[
+//!     (GuestAddress(0), 1 << 20),
+//!     (GuestAddress(1 << 32), 1 << 20),
+//! ])?;
+//! memory.write_slice(b"hello, guest", GuestAddress(0x1000))?;
+//! println!("{memory}");
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! Memory from a file (a memfd to share with a device process, an image) is
+//! `from_ranges_with_files`; other protections and flags are asked of [`MmapRegionBuilder`], and the result placed by
+//! [`GuestRegionMmap::new`].
+//!
+//! # Promises
+//!
+//! - Memory stays mapped as long as a region, a map that has it, or a slice of it lives.
+//! - What the protection forbids is an error, not a signal. `MAP_FIXED` is refused: no other mapping is ever replaced.
+//! - A mapping past the end of its file is refused, and so is one of huge pages that are not there, unless it is asked
+//!   for with `MAP_NORESERVE`. A file truncated *later* by another process is still a `SIGBUS`.
+//!
+//! # Features
+//!
+//! `rawfd` (default): streams over file descriptors into and out of guest memory.
+
+// The order is the layer list: a room uses only rooms above it.
+mod error;
+mod sys;
+mod mapping;
+mod region;
+mod builder;
+mod guest_region;
+
+pub use builder::MmapRegionBuilder;
+pub use error::{Error as MmapRegionError, Result as MmapRegionResult};
+pub use guest_region::{FromRangesError, GuestRegionMmap};
+pub use guest_volatile::NewBitmap;
+pub use mapping::leaked_bytes;
+pub use region::MmapRegion;
+
+/// A memory map of mapped regions, whose writes are marked in bitmaps of type `B`.
+pub type GuestMemoryMmap<B = ()> = guest_memory::GuestRegionCollection<GuestRegionMmap<B>>;

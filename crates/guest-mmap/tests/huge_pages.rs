@@ -1,0 +1,191 @@
+//! Huge pages are unmapped by the huge page, and missing ones are an error (SEMANTICS lines 29, 31).
+//!
+//! The pool of huge pages is the system's: a test that needs one sets it up if it may, and says so if not.
+
+use std::fs::{self, File};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use guest_address::GuestAddress;
+use guest_memory::{FileOffset, VolatileMemory};
+use guest_mmap::{
+    GuestMemoryMmap, GuestRegionMmap, MmapRegion, MmapRegionBuilder, MmapRegionError, leaked_bytes,
+};
+use libc::{MAP_ANONYMOUS, MAP_HUGETLB, MAP_PRIVATE, MAP_SHARED, PROT_READ, PROT_WRITE};
+use nix::sys::memfd::{MFdFlags, memfd_create};
+use rstest::rstest;
+
+const RW: i32 = PROT_READ | PROT_WRITE;
+const POOL: &str = "/proc/sys/vm/nr_hugepages";
+
+/// One test at a time: they count the system's free pages.
+static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+
+fn alone() -> MutexGuard<'static, ()> {
+    ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// A number of `/proc/meminfo`, as it stands there.
+fn meminfo(name: &str) -> Option<usize> {
+    let meminfo = fs::read_to_string("/proc/meminfo").ok()?;
+    let line = meminfo.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'))?;
+    line.split_whitespace().next()?.parse().ok()
+}
+
+fn free_pages() -> usize {
+    meminfo("HugePages_Free").expect("the system has huge pages")
+}
+
+/// The huge pages that a test needs, for as long as it lives.
+struct Pool {
+    before: String,
+    page_size: usize,
+    _alone: MutexGuard<'static, ()>,
+}
+
+impl Pool {
+    /// Gets four huge pages, or says that there are none to be had.
+    fn new() -> Option<Self> {
+        let alone = alone();
+        let pool = (|| {
+            let before = fs::read_to_string(POOL).ok()?;
+            let page_size = meminfo("Hugepagesize")?.checked_mul(1024)?;
+            if free_pages() < 4 {
+                // Pages beyond the pool that are in use count as the first to be added.
+                let more = before.trim().parse::<usize>().ok()? + meminfo("HugePages_Surp")? + 4;
+                fs::write(POOL, more.to_string()).ok()?;
+            }
+            Some(Self { before, page_size, _alone: alone })
+        })();
+        // After it is made, so that it is taken back if it is not enough.
+        let pool = pool.filter(|_| free_pages() >= 4);
+        if pool.is_none() {
+            println!("skipped: no huge pages");
+        }
+        pool
+    }
+}
+
+impl Drop for Pool {
+    fn drop(&mut self) {
+        // It may be the pool of somebody who let us use it, but not set it.
+        let _ = fs::write(POOL, &self.before);
+    }
+}
+
+/// A file of `len` bytes in huge pages, or `None` where there are no such files.
+fn huge_file(len: usize) -> Option<FileOffset> {
+    let file = File::from(memfd_create("huge", MFdFlags::MFD_HUGETLB).ok()?);
+    file.set_len(len as u64).ok()?;
+    Some(FileOffset::new(file, 0))
+}
+
+#[derive(Clone, Copy, Debug)]
+enum From {
+    Flags,
+    FlagsWithSize,
+    SharedFile,
+    PrivateFile,
+}
+
+/// `size` bytes in huge pages of `page_size` bytes.
+fn huge(from: From, size: usize, page_size: usize) -> MmapRegion {
+    let log = i32::try_from(page_size.ilog2()).expect("a page is not so large");
+    let anonymous = MAP_PRIVATE | MAP_ANONYMOUS | MAP_HUGETLB;
+    let file = || huge_file(size.next_multiple_of(page_size)).expect("there are huge pages");
+    match from {
+        From::Flags => MmapRegion::build(None, size, RW, anonymous),
+        From::FlagsWithSize => {
+            MmapRegion::build(None, size, RW, anonymous | log << libc::MAP_HUGE_SHIFT)
+        }
+        From::SharedFile => MmapRegion::from_file(file(), size),
+        From::PrivateFile => MmapRegion::build(Some(file()), size, RW, MAP_PRIVATE),
+    }
+    .expect("there are huge pages enough")
+}
+
+#[rstest]
+#[case::by_flags(From::Flags)]
+#[case::by_flags_with_a_size(From::FlagsWithSize)]
+#[case::of_a_shared_file(From::SharedFile)]
+#[case::of_a_private_file(From::PrivateFile)]
+fn huge_pages_are_unmapped_whole(#[case] from: From, #[values(true, false)] by_hand: bool) {
+    // 31: the length is no multiple of the huge page, for which munmap(2) would fail as it is.
+    let Some(pool) = Pool::new() else { return };
+    let size = pool.page_size + 0x1003;
+    let before = free_pages();
+
+    let region = huge(from, size, pool.page_size);
+    assert_eq!((region.size(), region.is_hugetlbfs()), (size, Some(true)));
+    for offset in [0, size - 4] {
+        region.get_ref::<u32>(offset).unwrap().store(7);
+    }
+    assert_eq!(free_pages(), before - 2);
+    let mapped = format!("{:x}-", region.as_ptr() as usize);
+    let is_mapped = || {
+        let maps = fs::read_to_string("/proc/self/maps").expect("there is procfs");
+        maps.lines().any(|line| line.starts_with(&mapped))
+    };
+    assert!(is_mapped());
+
+    if by_hand {
+        region.unmap().unwrap();
+    } else {
+        drop(region);
+    }
+    assert_eq!(leaked_bytes(), 0);
+    assert!(!is_mapped());
+    assert_eq!(free_pages(), before);
+}
+
+#[test]
+fn a_map_shows_its_huge_pages() {
+    let Some(pool) = Pool::new() else { return };
+    let region = huge(From::SharedFile, pool.page_size, pool.page_size);
+    let region = GuestRegionMmap::new(region, GuestAddress(0)).unwrap();
+    let memory = GuestMemoryMmap::from_regions(vec![region]).unwrap();
+    let text = memory.to_string();
+    assert!(text.ends_with("file /memfd:huge (deleted) at 0x0, shared, huge pages"), "{text}");
+}
+
+#[rstest]
+#[case::from_file(|file, size| MmapRegion::from_file(file, size))]
+#[case::by_the_builder(|file, size| MmapRegionBuilder::new(size).with_file_offset(file).build())]
+#[case::shared(|file, size| MmapRegion::build(Some(file), size, RW, MAP_SHARED))]
+fn missing_huge_pages_are_an_error_and_not_a_signal_later(
+    #[case] map: fn(FileOffset, usize) -> Result<MmapRegion, MmapRegionError>,
+) {
+    // 29: where nothing is reserved, the first access to a page that is not there is a SIGBUS.
+    let _alone = alone();
+    let Some(page_size) = meminfo("Hugepagesize").map(|size| size * 1024) else {
+        println!("skipped: no files of huge pages");
+        return;
+    };
+    // One more than there are.
+    let size = (free_pages() + 1) * page_size;
+    let Some(file) = huge_file(size) else {
+        println!("skipped: no files of huge pages");
+        return;
+    };
+    match map(file, size) {
+        Err(error) => assert!(matches!(error, MmapRegionError::Mmap(_)), "{error:?}"),
+        // The system gets more pages when it has to.
+        Ok(region) => region.get_ref::<u8>(size - 1).unwrap().store(7),
+    }
+}
+
+#[test]
+fn what_is_not_reserved_by_wish_is_not_reserved() {
+    // As asked for: who says MAP_NORESERVE, takes the signal.
+    let _alone = alone();
+    let Some((page_size, file)) = meminfo("Hugepagesize")
+        .map(|size| size * 1024)
+        .and_then(|size| Some((size, huge_file((free_pages() + 1) * size)?)))
+    else {
+        println!("skipped: no files of huge pages");
+        return;
+    };
+    let size = (free_pages() + 1) * page_size;
+    let flags = MAP_SHARED | libc::MAP_NORESERVE;
+    let region = MmapRegion::<()>::build(Some(file), size, RW, flags).unwrap();
+    assert_eq!((region.flags(), region.is_hugetlbfs()), (flags, Some(true)));
+}
