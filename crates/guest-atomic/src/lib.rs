@@ -1,0 +1,55 @@
+//! A guest memory map that is swapped under running readers.
+//!
+//! [`GuestMemoryAtomic`] holds the map in force. Devices ask it for a [guard](GuestMemoryLoadGuard) on the map as they
+//! begin a piece of work; a VMM that plugs or unplugs memory takes the [lock](GuestMemoryAtomic::lock), sees the
+//! current map, builds the next from it and publishes that. Nobody waits for anybody but writers for each other.
+//!
+//! ```
+//! use guest_atomic::GuestMemoryAtomic;
+//! use guest_memory::{Bytes, GuestAddress, GuestAddressSpace, GuestRegionCollection, SliceRegion};
+//! use std::sync::Arc;
+//!
+//! let (mut ram, mut dimm) = (vec![0u8; 0x1000], vec![0u8; 0x1000]);
+//! let boot = SliceRegion::new(GuestAddress(0), &mut ram).unwrap();
+//! let space = GuestMemoryAtomic::new(GuestRegionCollection::from_regions(vec![boot])?);
+//! let before = space.memory();
+//!
+//! // Hot-plug: read, modify and write the map under the lock.
+//! let guard = space.lock().unwrap();
+//! let plugged = Arc::new(SliceRegion::new(GuestAddress(0x1000), &mut dimm).unwrap());
+//! let next = guard.insert_region(plugged)?;
+//! let retired = guard.replace(next);
+//!
+//! space.memory().write_obj(7_u32, GuestAddress(0x1000))?;
+//! assert!(before.read_obj::<u32>(GuestAddress(0x1000)).is_err()); // the old map is still the old map
+//! assert!(!retired.is_unused());
+//! drop(before);
+//! assert!(retired.is_unused()); // now its memory may go
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! # How it works
+//!
+//! The map in force is an `Arc` in an [`arc_swap::ArcSwap`]. A reader's guard is a claim on one of a few slots that its thread
+//! has, and costs no reference count; the ninth guard that a thread has at a time, and a clone of a guard, count a
+//! reference instead: slower, and as good. A writer swaps the pointer, and the swap turns the claims on the old map
+//! into counted references before it returns. So from then on the old map's reference count tells who still has it,
+//! which is what [`Retired`] looks at.
+//!
+//! # Promises
+//!
+//! - A reader never blocks, and sees one map from the first access to the last of a guard.
+//! - An old map stays readable until its last holder lets go.
+//! - The exclusive guard shows the current map, and nobody else can publish one while it lives.
+//! - A panic under the lock leaves the map as it was, and the lock usable.
+
+#![forbid(unsafe_code)]
+
+// The order is the layer list: a room uses only rooms above it.
+mod guard;
+mod retired;
+mod atomic;
+
+pub use atomic::{GuestMemoryAtomic, GuestMemoryExclusiveGuard};
+pub use guard::GuestMemoryLoadGuard;
+pub use retired::Retired;

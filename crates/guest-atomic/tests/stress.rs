@@ -1,0 +1,216 @@
+//! Maps are swapped by the thousand under running readers, in real time (SEMANTICS lines 33 to 35).
+
+mod common;
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use common::{GONE, LEN, Map, Region, generation, map};
+use guest_address::GuestAddress;
+use guest_atomic::{GuestMemoryAtomic, Retired};
+use guest_memory::{Bytes, GuestAddressSpace, GuestMemory};
+
+const TIME: Duration = Duration::from_millis(400);
+/// What a writer publishes at least, whatever the time.
+const SWAPS: u64 = 2000;
+
+/// Every region of the map says the same, and none has been dropped. Returns what they say.
+fn check(map: &Map) -> u64 {
+    let first = generation(map);
+    assert_ne!(first, GONE, "the memory is there no longer");
+    let regions = map.num_regions() as u64;
+    // The number of regions tells of the generation too.
+    assert_eq!(regions, 1 + first % 3);
+    for index in 1..regions {
+        let other = map.read_obj::<u64>(GuestAddress(index * LEN)).expect("there is a region");
+        assert_eq!(other, first, "two generations in one map");
+    }
+    first
+}
+
+fn map_of(generation: u64, dropped: &Arc<AtomicUsize>) -> Map {
+    map(generation, 1 + generation % 3, dropped)
+}
+
+/// Reads the map in force until it is told to stop, holding guards in all the ways there are.
+fn read(space: &GuestMemoryAtomic<Map>, stopped: &AtomicBool) -> u64 {
+    let mut latest = 0;
+    let mut reads = 0;
+    let mut held = VecDeque::new();
+    let mut kept: Option<Arc<Map>> = None;
+    while !stopped.load(Ordering::Relaxed) {
+        let guard = space.memory();
+        let now = check(&guard);
+        assert!(now >= latest, "an older map than before");
+        latest = now;
+        reads += 1;
+        match reads % 64 {
+            0 => held.push_back(guard.clone()),
+            // Now and then more guards than are cheap.
+            1..=12 => held.push_back(guard),
+            20 => kept = Some(guard.into_inner()),
+            30 => held.clear(),
+            _ => drop(guard),
+        }
+        if let Some(guard) = held.front() {
+            check(guard);
+        }
+        if let Some(map) = &kept {
+            check(map);
+        }
+    }
+    reads
+}
+
+/// What became of the maps that were replaced.
+#[derive(Default)]
+struct Old {
+    waiting: VecDeque<Retired<Map>>,
+    taken: usize,
+}
+
+impl Old {
+    /// Takes those that nobody reads any longer, and leaves a few to go by themselves.
+    fn push(&mut self, retired: Retired<Map>, dropped: &AtomicUsize) {
+        self.waiting.push_back(retired);
+        for retired in std::mem::take(&mut self.waiting) {
+            let unused = retired.is_unused();
+            match retired.try_into_inner() {
+                Ok(map) => {
+                    // It is whole up to here, and is not dropped by somebody else.
+                    let regions = map.num_regions();
+                    check(&map);
+                    let before = dropped.load(Ordering::SeqCst);
+                    drop(map);
+                    assert!(dropped.load(Ordering::SeqCst) >= before + regions);
+                    self.taken += 1;
+                }
+                Err(retired) => {
+                    assert!(!unused, "once unused, it stays unused");
+                    // Every other one in a full list is left to its last reader.
+                    if self.waiting.len() < 32 {
+                        self.waiting.push_back(retired);
+                    }
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn readers_see_one_map_at_a_time_and_no_map_is_kept() {
+    let dropped = Arc::<AtomicUsize>::default();
+    let space = GuestMemoryAtomic::new(map_of(0, &dropped));
+    let stopped = AtomicBool::new(false);
+    let mut made = 1;
+    thread::scope(|scope| {
+        let readers: Vec<_> = (0..3)
+            .map(|_| {
+                let space = space.clone();
+                scope.spawn(|| {
+                    let space = space;
+                    read(&space, &stopped)
+                })
+            })
+            .collect();
+        let mut old = Old::default();
+        let start = Instant::now();
+        let mut next = 1;
+        while start.elapsed() < TIME || next <= SWAPS {
+            let map = map_of(next, &dropped);
+            made += map.num_regions();
+            let guard = space.lock().expect("it never fails");
+            assert_eq!(check(&guard), next - 1, "nobody else publishes");
+            let retired = guard.replace(map);
+            assert_eq!(check(retired.map()), next - 1);
+            old.push(retired, &dropped);
+            next += 1;
+        }
+        stopped.store(true, Ordering::Relaxed);
+        let reads: u64 =
+            readers.into_iter().map(|reader| reader.join().expect("it found no fault")).sum();
+        assert!(reads > 0 && old.taken > 0, "{reads} reads, {} taken", old.taken);
+        // All guards are gone.
+        assert!(old.waiting.iter().all(Retired::is_unused));
+    });
+    drop(space);
+    assert_eq!(dropped.load(Ordering::SeqCst), made);
+}
+
+#[test]
+fn several_writers_lose_no_update_under_readers() {
+    const WRITERS: u64 = 3;
+    const INSERTS: u64 = 100;
+    let dropped = Arc::<AtomicUsize>::default();
+    let space = GuestMemoryAtomic::new(map(7, 1, &dropped));
+    let left = AtomicU64::new(WRITERS);
+    thread::scope(|scope| {
+        for writer in 0..WRITERS {
+            let (space, left, dropped) = (&space, &left, &dropped);
+            scope.spawn(move || {
+                for number in 0..INSERTS {
+                    let start = (1 + number * WRITERS + writer) * LEN;
+                    let guard = space.lock().expect("it never fails");
+                    let region = Arc::new(Region::new(start, 7, dropped));
+                    let next = guard.insert_region(region).expect("the place is free");
+                    let count = next.num_regions();
+                    // Plug and unplug: the region that another thread has added stays.
+                    let (without, _) = next.remove_region(GuestAddress(start), LEN).expect("there");
+                    assert_eq!(without.num_regions(), count - 1);
+                    guard.replace(next);
+                }
+                left.fetch_sub(1, Ordering::Relaxed);
+            });
+        }
+        for _ in 0..2 {
+            scope.spawn(|| {
+                let mut most = 0;
+                while left.load(Ordering::Relaxed) > 0 {
+                    let memory = space.memory();
+                    let regions = memory.num_regions();
+                    assert!(regions >= most, "an update was lost");
+                    most = regions;
+                    for region in memory.iter() {
+                        let addr = guest_address::MemoryRegionAddress(0);
+                        assert_eq!(region.read_obj::<u64>(addr).expect("there is memory"), 7);
+                    }
+                }
+            });
+        }
+    });
+    assert_eq!(space.memory().num_regions() as u64, 1 + WRITERS * INSERTS);
+    assert_eq!(dropped.load(Ordering::SeqCst), 0);
+}
+
+#[test]
+fn to_wait_under_running_readers_comes_to_an_end() {
+    // 35: readers come and go all the time, but not to the old map.
+    let dropped = Arc::<AtomicUsize>::default();
+    let space = GuestMemoryAtomic::new(map_of(0, &dropped));
+    let stopped = AtomicBool::new(false);
+    thread::scope(|scope| {
+        for _ in 0..2 {
+            scope.spawn(|| {
+                while !stopped.load(Ordering::Relaxed) {
+                    check(&space.memory());
+                }
+            });
+        }
+        let start = Instant::now();
+        let mut next = 1;
+        let mut gone = 0;
+        while start.elapsed() < TIME / 2 || next <= 100 {
+            let retired = space.lock().expect("it never fails").replace(map_of(next, &dropped));
+            let old = retired.wait();
+            gone += old.num_regions();
+            assert_eq!(check(&old), next - 1);
+            drop(old);
+            assert_eq!(dropped.load(Ordering::SeqCst), gone);
+            next += 1;
+        }
+        stopped.store(true, Ordering::Relaxed);
+    });
+}
