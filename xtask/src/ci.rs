@@ -1,0 +1,188 @@
+//! `cargo xtask ci`: the steps that say whether the workspace is fit to merge.
+//!
+//! They share what they build as far as they can: one set of checked dependencies for clippy, the
+//! features and the docs, one of compiled ones for the tests and doctests.
+
+use std::env;
+use std::process::ExitCode;
+
+use anyhow::{Result, bail};
+
+use crate::call::Call;
+use crate::downstream::Selection;
+use crate::report::{Outcome, Report};
+use crate::workspace::{OUTSIDE, Workspace};
+use crate::{bench, demo, downstream, facades, features, host, layers, no_std, policy};
+
+/// One line of the table.
+struct Step {
+    name: &'static str,
+    says: &'static str,
+    when: When,
+    run: fn(&Workspace) -> Result<Outcome>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum When {
+    Always,
+    Full,
+}
+
+/// All steps, in the order in which they run. Each is of use whether or not the others pass.
+const STEPS: [Step; 17] = [
+    always("format", "every source is formatted", format),
+    always("layers", "crates and rooms point down, and are no longer than a room", layers::check),
+    always("policy", "dependencies have allowed licences and sources", |_| policy::check()),
+    always("clippy", "no warnings, with all features and with the default ones", clippy),
+    always("features", "no warnings with no feature, each alone, all", features::check),
+    always(
+        "facades",
+        "likewise for the facade that is no member; its examples pass",
+        facades::check,
+    ),
+    always("no-std", "the lower crates build without std", no_std::check),
+    always("docs", "the documentation builds without warnings", docs),
+    always("tests", "tests pass, with all features", tests),
+    always("doctests", "examples in the documentation pass", doctests),
+    always("benches", "the benches compile", benches),
+    always("downstream", "no test of a few users is lost on our memory", |workspace| {
+        downstream::run(workspace, &Selection::short())
+    }),
+    full("release", "tests pass in release builds", release_tests),
+    full("downstream-all", "no test of any user known here is lost", |workspace| {
+        downstream::run(workspace, &Selection::all())
+    }),
+    full("link", "the benches link", link_benches),
+    full("demo", "the demonstration passes its own checks", demonstration),
+    full("advisories", "no dependency has a known hole", |_| policy::check_advisories()),
+];
+
+/// Runs the named steps, or else all that the kind of run asks for.
+pub(crate) fn run(workspace: &Workspace, full: bool, names: &[String]) -> Result<ExitCode> {
+    for line in host::describe() {
+        println!("{line}");
+    }
+    let mut report = Report::default();
+    for step in STEPS.iter().filter(|step| step.is_wanted(full, names)) {
+        report.step(step.name, step.says, || (step.run)(workspace));
+    }
+    println!("\n{}", report.table());
+    if names.is_empty() && !full {
+        let rest: Vec<_> =
+            STEPS.iter().filter(|step| step.when == When::Full).map(|step| step.name).collect();
+        println!("(only with --full: {})", rest.join(", "));
+    }
+    Ok(if report.failed() { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+}
+
+/// Whether there is a step of that name.
+pub(crate) fn has_step(name: &str) -> bool {
+    STEPS.iter().any(|step| step.name == name)
+}
+
+/// One line about each step.
+pub(crate) fn describe_steps() -> impl Iterator<Item = String> {
+    STEPS.iter().map(|step| {
+        let only = if step.when == When::Full { " (only with --full or by name)" } else { "" };
+        format!("  {:<14}  {}{only}", step.name, step.says)
+    })
+}
+
+impl Step {
+    fn is_wanted(&self, full: bool, names: &[String]) -> bool {
+        if names.is_empty() {
+            self.when == When::Always || full
+        } else {
+            names.iter().any(|name| name == self.name)
+        }
+    }
+}
+
+type Run = fn(&Workspace) -> Result<Outcome>;
+
+const fn always(name: &'static str, says: &'static str, run: Run) -> Step {
+    Step { name, says, when: When::Always, run }
+}
+
+const fn full(name: &'static str, says: &'static str, run: Run) -> Step {
+    Step { name, says, when: When::Full, run }
+}
+
+fn format(_: &Workspace) -> Result<Outcome> {
+    let members = Call::cargo(["fmt", "--all", "--check"]).run();
+    // These are no members, so `--all` does not reach them.
+    let others = [no_std::CONSUMER, OUTSIDE];
+    let others =
+        others.map(|manifest| Call::cargo(["fmt", "--check", "--manifest-path", manifest]).run());
+    all_of([members].into_iter().chain(others))
+}
+
+fn clippy(workspace: &Workspace) -> Result<Outcome> {
+    let deny = ["--", "-D", "warnings"];
+    let all = Call::cargo(["clippy", "--workspace", "--all-targets", "--all-features"]).args(deny);
+    let default = Call::cargo(["clippy"])
+        .args(workspace.stack_arguments())
+        .args(["--all-targets"])
+        .args(deny);
+    all_of([all.run(), default.run()])
+}
+
+fn docs(workspace: &Workspace) -> Result<Outcome> {
+    let flags = env::var("RUSTDOCFLAGS").unwrap_or_default();
+    Call::cargo(["doc", "--no-deps", "--all-features"])
+        .args(workspace.stack_arguments())
+        .env("RUSTDOCFLAGS", format!("{flags} -D warnings").trim())
+        .run()?;
+    Ok(Outcome::ok(""))
+}
+
+fn tests(_: &Workspace) -> Result<Outcome> {
+    run_tests(&[])
+}
+
+fn release_tests(_: &Workspace) -> Result<Outcome> {
+    run_tests(&["--release"])
+}
+
+fn run_tests(profile: &[&str]) -> Result<Outcome> {
+    let what = ["--workspace", "--all-features", "--no-fail-fast"];
+    if Call::cargo(["nextest", "--version"]).succeeds() {
+        Call::cargo(["nextest", "run"]).args(what).args(profile).run()?;
+        return Ok(Outcome::ok("by cargo-nextest"));
+    }
+    let run = Call::cargo(["test", "--lib", "--bins", "--tests"]);
+    run.args(what).args(profile).run()?;
+    Ok(Outcome::ok("by cargo test"))
+}
+
+fn doctests(_: &Workspace) -> Result<Outcome> {
+    Call::cargo(["test", "--doc", "--workspace", "--all-features"]).run()?;
+    Ok(Outcome::ok(""))
+}
+
+fn benches(workspace: &Workspace) -> Result<Outcome> {
+    Call::cargo(["check", "-p", bench::PACKAGE, "--benches"]).run()?;
+    Ok(Outcome::ok(bench::count(workspace)))
+}
+
+fn link_benches(workspace: &Workspace) -> Result<Outcome> {
+    Call::cargo(["bench", "-p", bench::PACKAGE, "--no-run"]).run()?;
+    Ok(Outcome::ok(bench::count(workspace)))
+}
+
+fn demonstration(_: &Workspace) -> Result<Outcome> {
+    demo::run(&[])?;
+    Ok(Outcome::ok(""))
+}
+
+/// What calls came to that were all made; the table shows the first failure among them.
+fn all_of(results: impl IntoIterator<Item = Result<()>>) -> Result<Outcome> {
+    let failures: Vec<_> = results.into_iter().filter_map(Result::err).collect();
+    match failures.as_slice() {
+        [] => Ok(Outcome::ok("")),
+        several => {
+            let told: Vec<_> = several.iter().map(|problem| format!("{problem:#}")).collect();
+            bail!("{}", told.join("\n"))
+        }
+    }
+}
