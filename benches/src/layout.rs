@@ -27,8 +27,8 @@ impl Layout {
     /// The four regions of a PC: below the BIOS, below and above the devices under 4 GiB, and one that was plugged in far
     /// above.
     ///
-    /// It is the layout whose regions are the hardest to tell apart by the upper bits of an address: a hole of 384 KiB lies below
-    /// many GiB.
+    /// No other layout's regions are as hard to tell apart by the upper bits of an address: a hole of 384 KiB lies
+    /// below many GiB.
     pub fn pc() -> Self {
         let ranges =
             [(0, 640 * KIB), (1 << 20, 3 * GIB - MIB), (4 << 30, 4 * GIB), (16 << 30, GIB)];
