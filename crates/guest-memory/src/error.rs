@@ -118,6 +118,15 @@ impl Error {
         }
     }
 
+    /// The same error of a region, with the guest address of the access where it has none.
+    #[cold]
+    pub(crate) fn located(self, addr: GuestAddress) -> Self {
+        match self {
+            Self::Volatile(error) => Self::at(addr, error),
+            other => other,
+        }
+    }
+
     /// The same error, with the count of bytes that were moved before it, out of `expected`.
     pub(crate) fn after(self, completed: usize, expected: usize) -> Self {
         match self {

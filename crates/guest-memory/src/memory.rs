@@ -353,7 +353,11 @@ pub(crate) fn covers<M: GuestMemory + ?Sized>(memory: &M, base: GuestAddress, le
 }
 
 /// How many of `left` bytes from `inside` on lie in the region: none if it is shorter than it was said to be.
-fn rest<R: GuestMemoryRegion>(region: &R, inside: MemoryRegionAddress, left: usize) -> usize {
+pub(crate) fn rest<R: GuestMemoryRegion>(
+    region: &R,
+    inside: MemoryRegionAddress,
+    left: usize,
+) -> usize {
     let rest = region.len().saturating_sub(inside.0);
     usize::try_from(rest).map_or(left, |rest| rest.min(left))
 }
@@ -371,28 +375,6 @@ fn slice_or_reason<M: GuestMemory + ?Sized>(
     if rest(region, inside, count) < count {
         return Err(Error::NotContiguous { addr, len: count });
     }
-    let slice = region.get_slice(inside, count)?;
+    let slice = region.get_slice(inside, count).map_err(|error| error.located(addr))?;
     if slice.len() == count { Ok(slice) } else { Err(Error::InvalidBackendAddress) }
-}
-
-/// The slice at the start of the `left` bytes from `addr` on: as many of them as lie in one region.
-pub(crate) fn first_slice<M: GuestMemory + ?Sized>(
-    memory: &M,
-    addr: GuestAddress,
-    left: usize,
-) -> Result<VolatileSlice<'_, MS<'_, M>>> {
-    let (region, inside) =
-        memory.to_region_addr(addr).ok_or_else(|| Error::InvalidGuestAddress(addr))?;
-    let count = rest(region, inside, left);
-    if count == 0 {
-        return Err(Error::InvalidBackendAddress);
-    }
-    let slice = region.get_slice(inside, count)?;
-    // A region that gives less than it has gets the benefit of the doubt, one that gives more is cut, and
-    // one that gives nothing would keep the walk where it is for ever.
-    match slice.len() {
-        0 => Err(Error::InvalidBackendAddress),
-        len if len > count => Ok(slice.subslice(0, count)?),
-        _ => Ok(slice),
-    }
 }

@@ -2,10 +2,12 @@
 
 use core::iter::FusedIterator;
 
+use guest_address::GuestAddress;
 use guest_volatile::{BitmapSlice, VolatileSlice};
 
 use crate::error::{Error, Result};
-use crate::memory::{GuestMemory, GuestMemorySliceIterator, MS, first_slice};
+use crate::memory::{GuestMemory, GuestMemorySliceIterator, MS, rest};
+use crate::region::GuestMemoryRegion;
 use crate::walk::Position;
 
 /// The slices that a range of memory lies in, in order: each holds at least one byte, together they hold the range. It
@@ -104,5 +106,27 @@ impl<I> Pieces<I> {
         };
         self.left = 0;
         Some(Err(error))
+    }
+}
+
+/// The slice at the start of the `left` bytes from `addr` on: as many of them as lie in one region.
+fn first_slice<M: GuestMemory + ?Sized>(
+    memory: &M,
+    addr: GuestAddress,
+    left: usize,
+) -> Result<VolatileSlice<'_, MS<'_, M>>> {
+    let (region, inside) =
+        memory.to_region_addr(addr).ok_or_else(|| Error::InvalidGuestAddress(addr))?;
+    let count = rest(region, inside, left);
+    if count == 0 {
+        return Err(Error::InvalidBackendAddress);
+    }
+    let slice = region.get_slice(inside, count).map_err(|error| error.located(addr))?;
+    // A region that gives less than it has gets the benefit of the doubt, one that gives more is cut, and
+    // one that gives nothing would keep the walk where it is for ever.
+    match slice.len() {
+        0 => Err(Error::InvalidBackendAddress),
+        len if len > count => Ok(slice.subslice(0, count)?),
+        _ => Ok(slice),
     }
 }

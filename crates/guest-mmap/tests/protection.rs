@@ -205,3 +205,23 @@ fn a_host_address_says_nothing_of_the_protection() {
     let addr = region.get_host_address(MemoryRegionAddress(8)).unwrap();
     assert_eq!(addr, region.as_ptr().wrapping_add(8));
 }
+
+#[rstest]
+#[case::none(PROT_NONE, Permissions::Read)]
+#[case::read_only(PROT_READ, Permissions::Write)]
+fn a_refused_write_names_the_guest_address(#[case] prot: i32, #[case] lacks: Permissions) {
+    // 29, 36
+    let memory = GuestMemoryMmap::from_regions(vec![region(prot, Backing::Anonymous)]).unwrap();
+    let at = GuestAddress(BASE.0 + 8);
+    for result in [
+        memory.write_obj(1_u32, at),
+        memory.write_slice(&[1; 3], at),
+        memory.write_whole(&[1; 3], at),
+        memory.store(1_u32, at, std::sync::atomic::Ordering::Release),
+    ] {
+        let Err(GuestMemoryError::AccessDenied { addr, access }) = result else {
+            panic!("{result:?}")
+        };
+        assert_eq!((addr, access), (at, lacks));
+    }
+}

@@ -147,6 +147,21 @@ impl<R: GuestMemoryRegion> GuestRegionCollection<R> {
         Ok(Self { table: Table::new(regions) })
     }
 
+    /// The region that `addr` is in, as it is shared by the maps that have it: to put it into another map, or to lend its
+    /// memory to a hypervisor for as long as that has it.
+    ///
+    /// ```
+    /// # use guest_memory::*;
+    /// # let map = || include!(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/map.rs"));
+    /// let memory = map(); // [0x1000, 0x3000) and [0x8000, 0x9000)
+    /// let region = memory.find_arc(GuestAddress(0x8010)).expect("there is memory").clone();
+    /// drop(memory);
+    /// assert_eq!(region.start_addr(), GuestAddress(0x8000));
+    /// ```
+    pub fn find_arc(&self, addr: GuestAddress) -> Option<&Arc<R>> {
+        self.table.find_arc(addr)
+    }
+
     /// A map of these regions without the one at `base`, which has `size` bytes; and that region.
     ///
     /// # Errors

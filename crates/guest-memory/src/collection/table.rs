@@ -178,13 +178,20 @@ impl<R> Table<R> {
 
     #[inline(never)]
     fn search(&self, addr: GuestAddress) -> Option<(&R, MemoryRegionAddress)> {
+        let slot = self.find_slot(addr)?;
+        Some((slot.region()?, MemoryRegionAddress(slot.offset_of(addr))))
+    }
+
+    /// The slot of the region that `addr` is in.
+    fn find_slot(&self, addr: GuestAddress) -> Option<&Slot<R>> {
         let above = self.all.partition_point(|(range, _)| range.start() <= addr);
         let (range, place) = self.all.get(above.checked_sub(1)?)?;
-        if !range.contains(addr) {
-            return None;
-        }
-        let slot = self.at(*place)?;
-        Some((slot.region()?, MemoryRegionAddress(slot.offset_of(addr))))
+        if range.contains(addr) { self.at(*place) } else { None }
+    }
+
+    /// The region that `addr` is in, as it is shared.
+    pub(super) fn find_arc(&self, addr: GuestAddress) -> Option<&Arc<R>> {
+        self.find_slot(addr)?.region()
     }
 
     fn at(&self, place: usize) -> Option<&Slot<R>> {
