@@ -47,9 +47,9 @@ impl Layout {
 
     /// [`COUNT`] random addresses with `size` bytes of memory at each, none across two regions.
     ///
-    /// They are aligned to 16 bytes, or to a cache line for accesses of more than 16 bytes. Each region is hit as often as any
-    /// other, in a window whose place in the region is random, too: at equal offsets in all regions the lines would
-    /// fight for the same few places in the cache.
+    /// They are aligned to 16 bytes, or to a cache line for accesses of more than 16 bytes. Each region is hit as
+    /// often as any other, in a window whose place in the region is random, too: at equal offsets in all regions the
+    /// lines would fight for the same few places in the cache.
     ///
     /// # Panics
     ///

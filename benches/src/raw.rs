@@ -20,8 +20,8 @@ use crate::timing::each;
 ///
 /// # Invariants
 ///
-/// `size_of::<T>()` bytes at `at` are [valid](guest_memory::guest_volatile#valid) for `'m`, for reading and writing, and `at` is
-/// aligned for `T`.
+/// `size_of::<T>()` bytes at `at` are [valid](guest_memory::guest_volatile#valid) for `'m`, for reading and writing,
+/// and `at` is aligned for `T`.
 #[derive(Clone, Copy)]
 pub struct Place<'m, T> {
     at: *mut T,
@@ -86,7 +86,8 @@ impl<T> fmt::Debug for Place<'_, T> {
 ///
 /// # Invariants
 ///
-/// `buffer.len()` bytes at each of `places` are [valid](guest_memory::guest_volatile#valid) for `'m`, for reading and writing.
+/// `buffer.len()` bytes at each of `places` are [valid](guest_memory::guest_volatile#valid) for `'m`, for reading and
+/// writing.
 pub struct Copies<'m> {
     places: Vec<*mut u8>,
     buffer: Vec<u8>,
