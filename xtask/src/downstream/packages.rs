@@ -39,7 +39,7 @@ pub(super) struct Package {
 /// The lines, newest first.
 pub(super) const LINES: [&Line; 2] = [&V0_18, &V0_17];
 
-const V0_18: Line = Line { name: "0.18", stock: "0.18.0", facade: "/tmp/facade" };
+const V0_18: Line = Line { name: "0.18", stock: "0.18.0", facade: "crates/vm-memory" };
 const V0_17: Line = Line { name: "0.17", stock: "0.17.1", facade: "facades/vm-memory-0.17" };
 
 /// The packages, in the order of the table.

@@ -17,7 +17,7 @@ pub(super) fn unpack(home: &Path, root: &Path, package: &Package, side: Side) ->
     let copy = home.join(side.name()).join(package.word());
     let facade = root.join(package.line.facade);
     if !is_made(&copy, side, &facade)? {
-        let partial = home.join("partial");
+        let partial = home.join(format!("partial-{side}-{}", package.word()));
         remove(&copy)?;
         remove(&partial)?;
         copy_all(&fetch(home, package)?, &partial)?;
@@ -40,15 +40,20 @@ fn is_made(copy: &Path, side: Side, facade: &Path) -> Result<bool> {
     Ok(text == with_addition(&text, side, facade))
 }
 
-/// Writes what the side needs into the manifest, and makes the lock file fit, alike on both sides.
+/// Writes what the side needs into the manifest, and makes the lock file fit, as a user has to.
 ///
-/// nix, which guest-mmap stands on, wants a newer libc than some packages were published with, and cargo does not unlock one
-/// package for the sake of another. A user of such a package has to do the same.
+/// Cargo stays with the version in a lock file even if a patch has another, and says so in a warning; so the facade has to be
+/// asked for. nix, on which guest-mmap stands, wants a newer libc than some packages were published with; so both sides
+/// get that.
 fn adapt(manifest: &Path, side: Side, facade: &Path) -> Result<()> {
     let text = with_addition(&read(manifest)?, side, facade);
     fs::write(manifest, text).with_context(|| format!("cannot write {}", manifest.display()))?;
     let manifest = manifest.display().to_string();
-    Call::cargo(["update", "--quiet", "--manifest-path", &manifest, "libc@0.2"]).text()?;
+    let names = match side {
+        Side::Stock => &["libc@0.2"][..],
+        Side::Ours => &["libc@0.2", "vm-memory"],
+    };
+    Call::cargo(["update", "--quiet", "--manifest-path", &manifest]).args(names).text()?;
     Ok(())
 }
 
@@ -80,7 +85,7 @@ fn fetch(home: &Path, package: &Package) -> Result<PathBuf> {
     let manifest = manifest.display().to_string();
     let run = Call::cargo(["fetch", "--quiet", "--manifest-path", &manifest]);
     run.text().with_context(|| format!("cannot fetch {package}"))?;
-    let packages = packages(&manifest)?;
+    let packages = packages(&manifest, &[])?;
     let found = packages.iter().find(|json| json["name"] == *name && json["version"] == *version);
     let found = found.and_then(|json| Path::new(json["manifest_path"].as_str()?).parent());
     found.map(Path::to_path_buf).with_context(|| format!("cargo has not fetched {package}"))
@@ -88,7 +93,7 @@ fn fetch(home: &Path, package: &Package) -> Result<PathBuf> {
 
 /// Checks that the side is what it is called: cargo takes neither a patch nor a lock file for an order.
 fn check(manifest: &Path, package: &Package, side: Side, facade: &Path) -> Result<()> {
-    let packages = packages(&manifest.display().to_string())?;
+    let packages = packages(&manifest.display().to_string(), package.features)?;
     let memories: Vec<_> = packages.iter().filter(|json| json["name"] == "vm-memory").collect();
     let [memory] = memories.as_slice() else {
         bail!("{package} comes with {} of vm-memory", memories.len());
@@ -107,10 +112,10 @@ fn check(manifest: &Path, package: &Package, side: Side, facade: &Path) -> Resul
     Ok(())
 }
 
-/// All packages that a manifest leads to, as cargo describes them.
-fn packages(manifest: &str) -> Result<Vec<Value>> {
+/// All packages that a manifest leads to with these features, as cargo describes them.
+fn packages(manifest: &str, features: &[&str]) -> Result<Vec<Value>> {
     let arguments = ["metadata", "--format-version", "1", "--manifest-path", manifest];
-    let text = Call::cargo(arguments).text()?;
+    let text = Call::cargo(arguments).args(["--features", &features.join(",")]).text()?;
     let mut json: Value = serde_json::from_str(&text).context("cargo metadata printed no JSON")?;
     match json["packages"].take() {
         Value::Array(packages) => Ok(packages),
