@@ -32,6 +32,25 @@ pub(crate) struct Leases {
 /// A slice of an [`IommuMemory`](crate::IommuMemory) has one of its own. Take one by
 /// [`IommuMemory::lease`](crate::IommuMemory::lease) for what counts itself not: raw pointers, a
 /// [`PtrGuard`](guest_volatile::PtrGuard) that outlives its slice.
+///
+/// ```
+/// # use guest_iommu::{GuestAddress, IommuMemory, Iotlb};
+/// # use guest_memory::{GuestRegionCollection, IoMemory, Permissions, SliceRegion};
+/// # use std::sync::RwLock;
+/// # let mut ram = vec![0u8; 0x1000];
+/// # let ram = SliceRegion::new(GuestAddress(0), &mut ram).unwrap();
+/// # let ram = GuestRegionCollection::from_regions(vec![ram]).unwrap();
+/// # let memory = IommuMemory::new(ram, RwLock::new(Iotlb::new()), true, ());
+/// # memory.iommu().write().unwrap().set_mapping(GuestAddress(0x8000), GuestAddress(0), 0x1000, Permissions::Read)?;
+/// let slice = memory.find_io_slice(GuestAddress(0x8000), 0x100, Permissions::Read).unwrap();
+/// let (pointer, lease) = (slice.ptr_guard(), memory.lease());
+/// drop(slice);
+/// // Here a system call reads from `pointer`; whoever invalidates waits.
+/// assert!(!memory.past_leases().are_over());
+/// drop((pointer, lease));
+/// assert!(memory.past_leases().are_over());
+/// # Ok::<(), guest_iommu::Error>(())
+/// ```
 pub struct Lease<'a> {
     /// The count it is in.
     held: &'a AtomicUsize,

@@ -28,6 +28,22 @@ pub(crate) type IoSlice<'a, M, V> = VolatileSlice<'a, BS<'a, IoBitmap<M, V>>>;
 ///
 /// Made by [`IoMemory::get_slices`](guest_memory::IoMemory::get_slices). The whole range has been translated, and is leased, but
 /// the table is not locked: each piece is what it was mapped to then.
+///
+/// ```
+/// # use guest_iommu::{GuestAddress, IommuMemory, Iotlb};
+/// # use guest_memory::{GuestRegionCollection, IoMemory, Permissions, SliceRegion};
+/// # use std::sync::RwLock;
+/// # let mut ram = vec![0u8; 0x1000];
+/// # let ram = SliceRegion::new(GuestAddress(0), &mut ram).unwrap();
+/// # let ram = GuestRegionCollection::from_regions(vec![ram]).unwrap();
+/// # let memory = IommuMemory::new(ram, RwLock::new(Iotlb::new()), true, ());
+/// # memory.iommu().write().unwrap().set_mapping(GuestAddress(0x8000), GuestAddress(0), 0x1000, Permissions::Read)?;
+/// let mut slices = memory.get_slices(GuestAddress(0x8ff0), 0x10, Permissions::Read).unwrap();
+/// memory.iommu().write().unwrap().invalidate_all(); // what was translated stays
+/// assert_eq!(slices.next().unwrap().unwrap().len(), 0x10);
+/// assert!(slices.next().is_none());
+/// # Ok::<(), guest_iommu::Error>(())
+/// ```
 pub struct IommuMemorySliceIterator<'a, M, I, V = <<M as GuestMemory>::R as GuestMemoryRegion>::B>
 where
     M: GuestMemory,

@@ -20,6 +20,15 @@ const TIME: Duration = Duration::from_secs(1);
 /// One race at a time: there are few CPUs, and the more threads, the rarer they meet.
 static ONE: Mutex<()> = Mutex::new(());
 
+/// Tells the devices to stop, also when the test has failed.
+struct StopsOnDrop<'a>(&'a AtomicBool);
+
+impl Drop for StopsOnDrop<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
 /// What a device does with the page, over and over.
 type Device = fn(&Memory, u64) -> bool;
 
@@ -64,6 +73,7 @@ fn nobody_reaches_a_page_that_was_taken_away(device: Device, unmaps: bool) {
     map(&memory, IOVA.0, PAGES[0], 0x1000, ReadWrite);
     let (stop, done) = (AtomicBool::new(false), AtomicU64::new(0));
     let turns = thread::scope(|scope| {
+        let _stop = StopsOnDrop(&stop);
         for number in 0..DEVICES {
             let (memory, stop, done) = (&memory, &stop, &done);
             scope.spawn(move || {
@@ -99,7 +109,6 @@ fn nobody_reaches_a_page_that_was_taken_away(device: Device, unmaps: bool) {
             }
             turns += 1;
         }
-        stop.store(true, Ordering::Relaxed);
         turns
     });
     assert!(turns > 1, "not even one page was taken away");
@@ -133,6 +142,7 @@ fn many_threads_that_wait_all_come_back() {
     map(&memory, IOVA.0, PAGES[0], 0x1000, ReadWrite);
     let stop = AtomicBool::new(false);
     thread::scope(|scope| {
+        let _stop = StopsOnDrop(&stop);
         for _ in 0..DEVICES {
             scope.spawn(|| {
                 while !stop.load(Ordering::Relaxed) {
@@ -153,7 +163,6 @@ fn many_threads_that_wait_all_come_back() {
             .collect();
         let came_back = waiters.into_iter().map(|waiter| waiter.join().is_ok());
         let came_back: Vec<_> = came_back.collect();
-        stop.store(true, Ordering::Relaxed);
         assert_eq!(came_back, [true; 4]);
     });
 }

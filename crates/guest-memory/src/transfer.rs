@@ -76,11 +76,8 @@ pub(crate) fn transfer<'a, M: IoMemory + ?Sized>(
             Err(VolatileError::IOErrorAfter { completed: done, error }) => {
                 return ended(completed + done.min(len), Some(Error::IOError(error)));
             }
-            Err(error) => {
-                // The piece begins where the others end, below the end of the range: no overflow.
-                let here = GuestAddress(addr.0.wrapping_add(completed as u64));
-                return ended(completed, Some(Error::at(here, error)));
-            }
+            // Its address shows only where nothing was moved before.
+            Err(error) => return ended(completed, Some(Error::at(addr, error))),
         }
     }
     ended(completed, None)

@@ -31,6 +31,8 @@ mod regions {
         Wanders,
         /// It is shorter each time it is asked.
         Shrinks,
+        /// It is long when it is put into a map, and then has nothing.
+        Vanishes,
         /// It has no memory.
         NoMemory,
         /// Its slices have at most so many bytes.
@@ -67,6 +69,8 @@ mod regions {
                     let asked = self.asked.fetch_add(1, Relaxed);
                     0x100_u64.saturating_sub(asked * 0x40)
                 }
+                Lie::Vanishes if self.asked.fetch_add(1, Relaxed) == 0 => 1 << 60,
+                Lie::Vanishes => 0,
                 _ => 0x100,
             }
         }
@@ -139,7 +143,10 @@ mod regions {
                 assert!(sink.len() <= 2 * count);
                 let _ = memory.check_range(addr, count, Permissions::ReadWrite);
                 if let Ok(slices) = memory.get_slices(addr, count, Permissions::Read) {
-                    assert!(slices.take(count + 1).count() <= count);
+                    let pieces: Vec<_> = slices.take(count + 1).collect();
+                    assert!(pieces.len() <= count);
+                    let total: usize = pieces.iter().flatten().map(VolatileSlice::len).sum();
+                    assert!(total <= count);
                 }
             }
             let _ = memory.check_range(addr, usize::MAX, Permissions::ReadWrite);
@@ -161,6 +168,7 @@ mod regions {
     #[case(Lie::Start(u64::MAX - 0xff))]
     #[case(Lie::Wanders)]
     #[case(Lie::Shrinks)]
+    #[case(Lie::Vanishes)]
     #[case(Lie::NoMemory)]
     #[case(Lie::ShortSlices(0))]
     #[case(Lie::ShortSlices(1))]
@@ -266,6 +274,15 @@ mod regions {
         assert!(matches!(&slices[..], [Err(E::InvalidBackendAddress)]));
     }
 
+    #[test]
+    fn that_vanish_are_no_memory_any_more() {
+        let memory = map(Lie::Vanishes);
+        assert!(!GuestMemory::check_range(&memory, START, 1 << 60));
+        assert!(matches!(memory.read(&mut [0; 8], START), Err(E::InvalidBackendAddress)));
+        assert!(matches!(memory.load::<u32>(START, Relaxed), Err(E::InvalidBackendAddress)));
+        assert!(memory.get_slice(START, 8).is_err());
+    }
+
     // A region that wants to see each access sees each, and all kinds of access work.
     #[test]
     fn without_a_direct_slice_are_asked_at_each_access() {
@@ -324,6 +341,41 @@ mod regions {
         fn iter(&self) -> impl Iterator<Item = &Custom> {
             self.0.iter()
         }
+    }
+
+    /// A map whose short way gives so many bytes, whatever was asked for.
+    struct ShortWay(Vec<Custom>, usize);
+
+    impl GuestMemory for ShortWay {
+        type R = Custom;
+
+        fn iter(&self) -> impl Iterator<Item = &Custom> {
+            self.0.iter()
+        }
+
+        fn find_slice(&self, addr: GuestAddress, _: usize) -> Option<VolatileSlice<'_>> {
+            let (region, inside) = self.to_region_addr(addr)?;
+            region.get_slice(inside, self.1).ok()
+        }
+    }
+
+    // SEMANTICS 37: another length than was asked for is no short way, and the long one is right.
+    #[rstest]
+    fn with_a_short_way_that_lies_are_accessed_by_the_long_one(
+        #[values(0, 1, 3, 7, 9, 0x80)] len: usize,
+    ) {
+        let memory = ShortWay(vec![custom(Lie::AskMe)], len);
+        assert_eq!(memory.write(&[1, 2, 3, 4, 5, 6, 7, 8], START).unwrap(), 8);
+        assert_eq!(memory.read(&mut [0; 8], START).unwrap(), 8);
+        assert_eq!(memory.read_obj::<[u8; 8]>(START).unwrap(), [1, 2, 3, 4, 5, 6, 7, 8]);
+        memory.write_obj(9_u64, START).unwrap();
+        assert_eq!(memory.load::<u64>(START, Relaxed).unwrap(), 9);
+        assert_eq!(memory.get_slice(START, 8).unwrap().len(), 8);
+        memory.write_slice(&[7; 0x100], START).unwrap();
+        memory.write_whole(&[8; 0x100], START).unwrap();
+        let mut all = [0; 0x100];
+        memory.read_slice(&mut all, START).unwrap();
+        assert_eq!(all, [8; 0x100]);
     }
 
     #[test]

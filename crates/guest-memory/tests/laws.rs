@@ -215,7 +215,7 @@ impl Case<'_> {
                         done += left.min(*most);
                         left -= left.min(*most);
                     }
-                    Some(Step::Lie(_)) => unreachable!("no such step is made"),
+                    Some(_) => unreachable!("no such step is made"),
                 }
                 if !exact && left > 0 {
                     return (done, Ok(()));

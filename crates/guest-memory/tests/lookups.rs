@@ -531,6 +531,21 @@ mod changed_maps {
         assert!(memory.iter().zip(clone.iter()).all(same));
     }
 
+    #[rstest]
+    #[case::even_steps(&[(0x1000, 0x1000), (0x2000, 0x1000)])]
+    #[case::graded_steps(&[(0x1000, 0xfff), (0x2000, 0x1000), (1 << 40, 0x10)])]
+    fn a_region_is_given_out_as_it_is_shared(#[case] regions: &[(u64, usize)]) {
+        let memory = map(regions);
+        for &(start, len) in regions {
+            let last = GuestAddress(start + len as u64 - 1);
+            let shared = memory.find_arc(last).unwrap();
+            assert!(std::ptr::eq(&**shared, memory.find_region(last).unwrap()));
+            assert!(memory.insert_region(shared.clone()).is_err());
+        }
+        assert!(memory.find_arc(GuestAddress(0)).is_none());
+        assert!(memory.find_arc(GuestAddress(TOP)).is_none());
+    }
+
     #[test]
     fn a_region_lives_as_long_as_the_last_map_that_has_it() {
         let region = Arc::new(region(0x1000, 0x1000));

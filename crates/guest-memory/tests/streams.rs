@@ -4,7 +4,7 @@ mod common;
 
 use std::io::{Cursor, ErrorKind};
 
-use common::Step::{Fail, Lie, Move};
+use common::Step::{EndAfter, Fail, FailAfter, Lie, Move};
 use common::{Map, Sink, Source, Step, all_bytes, counting, map, region, three};
 use guest_memory::{
     Bytes, GuestAddress, GuestMemoryError as E, GuestMemoryRegion, MemoryRegionAddress,
@@ -162,6 +162,22 @@ mod read_exact_volatile_from {
         let mut source = Source::new([Fail(ErrorKind::TimedOut)]);
         let failed = two().read_exact_volatile_from(BORDER, &mut source, 32);
         assert!(matches!(failed, Err(E::IOError(_))));
+    }
+
+    #[rstest]
+    #[case::more_than_the_piece(&[FailAfter(usize::MAX)], 16)]
+    #[case::more_than_is_left_of_it(&[Move(10), FailAfter(7)], 16)]
+    #[case::a_part_of_the_second(&[Move(16), Move(1), FailAfter(2)], 19)]
+    fn does_not_believe_a_count_in_an_error(#[case] steps: &[Step], #[case] expected: usize) {
+        let mut source = Source::new(steps.iter().cloned());
+        let failed = two().read_exact_volatile_from(BORDER, &mut source, 32);
+        assert!(matches!(failed, Err(E::IOErrorAfter { completed, .. }) if completed == expected));
+        for step in [FailAfter(usize::MAX), EndAfter(usize::MAX)] {
+            let mut source = Source::new([step.clone()]);
+            assert_eq!(two().read_volatile_from(BORDER, &mut source, 32).unwrap(), 16);
+            let mut sink = Sink::new([step]);
+            assert_eq!(two().write_volatile_to(BORDER, &mut sink, 32).unwrap(), 16);
+        }
     }
 
     // SEMANTICS 8.

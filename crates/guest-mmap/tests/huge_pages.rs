@@ -3,7 +3,6 @@
 //! The pool of huge pages is the system's: a test that needs one sets it up if it may, and says so if not.
 
 use std::fs::{self, File};
-use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use guest_address::GuestAddress;
 use guest_memory::{FileOffset, VolatileMemory};
@@ -11,17 +10,18 @@ use guest_mmap::{
     GuestMemoryMmap, GuestRegionMmap, MmapRegion, MmapRegionBuilder, MmapRegionError, leaked_bytes,
 };
 use libc::{MAP_ANONYMOUS, MAP_HUGETLB, MAP_PRIVATE, MAP_SHARED, PROT_READ, PROT_WRITE};
+use nix::fcntl::{Flock, FlockArg};
 use nix::sys::memfd::{MFdFlags, memfd_create};
 use rstest::rstest;
 
 const RW: i32 = PROT_READ | PROT_WRITE;
 const POOL: &str = "/proc/sys/vm/nr_hugepages";
 
-/// One test at a time: they count the system's free pages.
-static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
-
-fn alone() -> MutexGuard<'static, ()> {
-    ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner)
+/// One test at a time in the whole system, since they count its free pages; nextest runs each in a process of its own.
+fn alone() -> Flock<File> {
+    let path = std::env::temp_dir().join("guest-mmap-huge-pages.lock");
+    let file = File::create(path).expect("the directory for temporary files takes one");
+    Flock::lock(file, FlockArg::LockExclusive).expect("a file can be locked")
 }
 
 /// A number of `/proc/meminfo`, as it stands there.
@@ -39,7 +39,7 @@ fn free_pages() -> usize {
 struct Pool {
     before: String,
     page_size: usize,
-    _alone: MutexGuard<'static, ()>,
+    _alone: Flock<File>,
 }
 
 impl Pool {

@@ -82,7 +82,8 @@ pub mod mmap {
 /// Regions, and collections of them.
 pub mod region {
     pub use guest_memory::{
-        GuestMemoryRegion, GuestMemoryRegionBytes, GuestRegionCollection, GuestRegionCollectionError,
+        GuestMemoryRegion, GuestMemoryRegionBytes, GuestRegionCollection,
+        GuestRegionCollectionError,
     };
 }
 

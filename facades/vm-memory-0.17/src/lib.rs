@@ -7,6 +7,8 @@
 //! vm-memory = { path = "…/guest-memory/facades/vm-memory-0.17" }
 //! ```
 //!
+//! Where there is a lock file, `cargo update vm-memory` makes cargo take it.
+//!
 //! There is nothing here but names, modules and items as 0.17.1 has them, and one adapter:
 //! [`GuestAddressSpace`]. What behaves otherwise on purpose is told in `docs/migrating.md`. New code
 //! takes the crates below by themselves.

@@ -146,7 +146,13 @@ impl Row {
                 lines.push(format!("{package}: no test passes on stock, which says nothing"));
             }
         }
-        lines.extend(self.lost().iter().map(|test| format!("{package}: LOST: {test}")));
+        let lost = self.lost();
+        match ours {
+            Run::NotBuilt { .. } if !lost.is_empty() => {
+                lines.push(format!("{package}: LOST: all {} that pass on stock", lost.len()));
+            }
+            _ => lines.extend(lost.iter().map(|test| format!("{package}: LOST: {test}"))),
+        }
         lines
     }
 }

@@ -159,7 +159,9 @@ fn a_package_that_builds_on_stock_alone_loses_all_its_tests() {
     table.add(Row::Compared { package: &PACKAGES[0], stock, ours: not_built() });
     let problem = table.judge().unwrap_err().to_string();
     assert_eq!(problem, "tests lost: 1; packages that cannot be compared: 0");
-    assert!(table.show().contains("does not build on ours (x.log)\n    error: no"));
+    let shown = table.show();
+    assert!(shown.contains("does not build on ours (x.log)\n    error: no"), "{shown}");
+    assert!(shown.contains("LOST: all 1 that pass on stock"), "{shown}");
 }
 
 #[test]

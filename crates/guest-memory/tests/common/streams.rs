@@ -15,6 +15,10 @@ pub(crate) enum Step {
     Fail(ErrorKind),
     /// Moves nothing, and says that it moved so many bytes.
     Lie(usize),
+    /// Moves nothing, and fails after so many bytes, as it says.
+    FailAfter(usize),
+    /// Moves nothing, and ends after so many bytes, as it says.
+    EndAfter(usize),
 }
 
 /// A source that gives the numbers from 1 on, step by step, and then is at its end.
@@ -39,6 +43,12 @@ impl ReadVolatile for Source {
             None => Ok(0),
             Some(Step::Fail(kind)) => Err(Error::IOError(IoError::from(kind))),
             Some(Step::Lie(count)) => Ok(count),
+            Some(Step::EndAfter(completed)) => {
+                Err(Error::PartialBuffer { expected: usize::MAX, completed })
+            }
+            Some(Step::FailAfter(completed)) => {
+                Err(Error::IOErrorAfter { completed, error: IoError::from(ErrorKind::TimedOut) })
+            }
             Some(Step::Move(count)) => {
                 let count = count.min(buf.len());
                 let all = super::counting(self.given + count);
@@ -73,6 +83,12 @@ impl WriteVolatile for Sink {
             None => Ok(0),
             Some(Step::Fail(kind)) => Err(Error::IOError(IoError::from(kind))),
             Some(Step::Lie(count)) => Ok(count),
+            Some(Step::EndAfter(completed)) => {
+                Err(Error::PartialBuffer { expected: usize::MAX, completed })
+            }
+            Some(Step::FailAfter(completed)) => {
+                Err(Error::IOErrorAfter { completed, error: IoError::from(ErrorKind::TimedOut) })
+            }
             Some(Step::Move(count)) => {
                 let mut bytes = vec![0; count.min(buf.len())];
                 buf.read_slice(&mut bytes, 0)?;
