@@ -114,6 +114,12 @@ pub(crate) fn ran_out(status: ExitStatus) -> bool {
     matches!(status.code(), Some(124 | 137))
 }
 
+/// Whether a call with a limit came to its end by itself, well or not, and no signal ended it.
+pub(crate) fn ended_itself(status: ExitStatus) -> bool {
+    // timeout(1) ends with more for what it could not start, and for signals.
+    status.code().is_some_and(|code| code < 124)
+}
+
 /// The word as a shell would need it, for words that occur here.
 fn quoted(word: &str) -> String {
     let plain = |c: char| c.is_alphanumeric() || "-_./=,:@+".contains(c);
@@ -124,16 +130,19 @@ fn quoted(word: &str) -> String {
 mod tests {
     use core::time::Duration;
 
-    use super::{Call, ran_out};
+    use super::{Call, ended_itself, ran_out};
 
     #[test]
     fn a_call_is_ended_when_its_time_is_up_and_not_before() {
-        let status = |seconds: &str, limit| {
-            let call = Call::program("sleep", [seconds]).env("LANG", "C");
+        let status = |command: &str, limit| {
+            let call = Call::program("sh", ["-c", command]).env("LANG", "C");
             call.within(Duration::from_secs(limit)).output().unwrap().status
         };
-        assert!(ran_out(status("60", 1)));
-        let in_time = status("0", 60);
-        assert!(in_time.success() && !ran_out(in_time));
+        let late = status("sleep 60", 1);
+        assert!(ran_out(late) && !ended_itself(late));
+        let in_time = status("exit 101", 60);
+        assert!(ended_itself(in_time) && !ran_out(in_time));
+        let killed = status("kill $$", 60);
+        assert!(!ended_itself(killed) && !ran_out(killed));
     }
 }

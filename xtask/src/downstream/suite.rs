@@ -8,7 +8,7 @@ use std::time::Instant;
 
 use anyhow::{Context as _, Result, ensure};
 
-use crate::call::{Call, ran_out};
+use crate::call::{Call, ended_itself, ran_out};
 use crate::downstream::output::{Tests, Verdict, errors};
 use crate::downstream::packages::{Package, Side};
 use crate::downstream::sources;
@@ -46,12 +46,14 @@ pub(super) fn run(place: &Place, package: &Package, side: Side) -> Result<Run> {
     let (status, log) = suite.call("build", &["--no-run"], BUILD)?;
     let built = start.elapsed();
     ensure!(!ran_out(status), "not built in {} min", BUILD.as_secs() / 60);
+    ensure!(ended_itself(status), "building ended with {status}");
     if !status.success() {
         println!("  {side:5}  does not build");
         return Ok(Run::NotBuilt { errors: errors(&read(&log)?, SHOWN), log });
     }
     let start = Instant::now();
     let (status, log) = suite.call("test", &[], RUN)?;
+    ensure!(ended_itself(status) || ran_out(status), "testing ended with {status}");
     let tests = Tests::read(&read(&log)?);
     println!(
         "  {side:5}  built in {:.1} s, run in {:.1} s{}: {} passed, {} failed",
