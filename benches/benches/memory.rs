@@ -147,7 +147,7 @@ fn lookups(criterion: &mut Criterion, layout: &Layout, size: &str) {
     let mut group = criterion.benchmark_group("guest-memory/get_slice");
     measure(&mut group, size, &addresses, |addr| {
         let slice = memory.get_slice(addr, LEN).expect("memory is there");
-        slice.ptr_guard().as_ptr().addr() as u64
+        slice.host_ptr().as_ptr().addr() as u64
     });
     drop(group);
     let mut group = criterion.benchmark_group("guest-memory/get_slices");

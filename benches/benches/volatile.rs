@@ -139,7 +139,7 @@ fn pieces(criterion: &mut Criterion, memory: &GuestMemoryMmap, slice: VolatileSl
     let mut group = criterion.benchmark_group("guest-volatile/subslice");
     measure(&mut group, "64B", &offsets, |offset| {
         let part = slice.subslice(offset, 64).expect("it lies inside");
-        part.ptr_guard().as_ptr().addr() as u64
+        part.host_ptr().as_ptr().addr() as u64
     });
     drop(group);
     // An overlap, so that the copy has to look which way to go.

@@ -145,7 +145,7 @@ impl fmt::Debug for Copies<'_> {
 /// writing.
 fn host_address<M: GuestMemory>(memory: &M, addr: GuestAddress, size: usize) -> *mut u8 {
     let slice = memory.get_slice(addr, size).expect("the range lies in one region");
-    let guard = slice.ptr_guard_mut();
+    let guard = slice.host_ptr_mut();
     // The guard's pointer is to as many bytes as it says, none if they may not be written.
     assert_eq!(guard.len(), size, "the memory may not be written");
     guard.as_ptr()

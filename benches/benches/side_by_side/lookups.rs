@@ -44,7 +44,7 @@ fn get_slice(criterion: &mut Criterion, maps: &Maps, size: &str) {
     let mut group = group(criterion, "get_slice", size);
     measure(&mut group, OURS, &ours, |addr| {
         let slice = maps.ours.get_slice(addr, LEN).expect("memory is there");
-        slice.ptr_guard().as_ptr().addr() as u64
+        slice.host_ptr().as_ptr().addr() as u64
     });
     measure(&mut group, PUBLISHED, &published, |addr| {
         let slice = maps.published.get_slice(addr, LEN).expect("memory is there");

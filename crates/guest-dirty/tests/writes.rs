@@ -6,8 +6,7 @@ use core::sync::atomic::Ordering;
 
 use guest_dirty::{AtomicBitmap, RefSlice};
 use guest_volatile::{
-    Bitmap, BitmapSlice, NewBitmap, PtrGuardMut, ReadVolatile, Result, VolatileMemory,
-    VolatileSlice,
+    Bitmap, BitmapSlice, HostPtrMut, NewBitmap, ReadVolatile, Result, VolatileMemory, VolatileSlice,
 };
 use rstest::rstest;
 
@@ -18,7 +17,7 @@ struct Ram {
 }
 
 type Slice<'a> = VolatileSlice<'a, RefSlice<'a, AtomicBitmap>>;
-type Guard<'a> = PtrGuardMut<'a, RefSlice<'a, AtomicBitmap>>;
+type Guard<'a> = HostPtrMut<'a, RefSlice<'a, AtomicBitmap>>;
 
 impl Ram {
     fn new() -> Self {
@@ -140,7 +139,7 @@ fn reads_never_mark() {
         ram.write_volatile_to(0, &mut sink, 0x3000).unwrap();
         ram.write_all_volatile_to(0, &mut &mut buf[..], 0x3000).unwrap();
         ram.copy_to_volatile_slice(VolatileSlice::from(&mut buf[..]));
-        ram.ptr_guard();
+        ram.host_ptr();
         ram.subslice(0x1000, 0x1000).unwrap();
     });
     assert!(pages.is_empty());
@@ -162,14 +161,14 @@ fn a_compare_exchange_marks_only_when_it_stores() {
 #[case::nothing(&[], |guard: Guard<'_>| guard.written(0))]
 #[case::more_than_all(&[0, 1], |guard: Guard<'_>| guard.written(0x3000))]
 fn a_guard_for_writing_marks_when_it_ends(#[case] pages: &[usize], #[case] end: fn(Guard<'_>)) {
-    assert_eq!(pages_after(|ram| end(ram.subslice(0xff8, 0x10).unwrap().ptr_guard_mut())), pages);
+    assert_eq!(pages_after(|ram| end(ram.subslice(0xff8, 0x10).unwrap().host_ptr_mut())), pages);
 }
 
 #[test]
 fn a_guard_for_writing_marks_nothing_before_it_ends() {
     let pages = pages_after(|ram| {
         let dirty_bytes = || ram.bitmap().dirty_bytes(0, 0x3000);
-        let guard = ram.ptr_guard_mut();
+        let guard = ram.host_ptr_mut();
         assert_eq!(dirty_bytes(), Some(0));
         drop(guard);
         assert_eq!(dirty_bytes(), Some(0x3000));
@@ -206,7 +205,7 @@ fn a_refused_write_marks_nothing() {
         assert!(ram.write(&[1], 0).is_err());
         assert!(ram.store(1_u8, 0, Ordering::Release).is_err());
         assert!(ram.read_volatile_from(0, &mut Trickle(1), 1).is_err());
-        drop(ram.ptr_guard_mut());
+        drop(ram.host_ptr_mut());
     });
     assert!(pages.is_empty());
 }

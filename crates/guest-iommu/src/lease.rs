@@ -31,7 +31,7 @@ pub(crate) struct Leases {
 ///
 /// A slice of an [`IommuMemory`](crate::IommuMemory) has one of its own. Take one by
 /// [`IommuMemory::lease`](crate::IommuMemory::lease) for what counts itself not: raw pointers, a
-/// [`PtrGuard`](guest_volatile::PtrGuard) that outlives its slice.
+/// [`HostPtr`](guest_volatile::HostPtr) that outlives its slice.
 ///
 /// ```
 /// # use guest_iommu::{GuestAddress, IommuMemory, Iotlb};
@@ -43,7 +43,7 @@ pub(crate) struct Leases {
 /// # let memory = IommuMemory::new(ram, RwLock::new(Iotlb::new()), true, ());
 /// # memory.iommu().write().unwrap().set_mapping(GuestAddress(0x8000), GuestAddress(0), 0x1000, Permissions::Read)?;
 /// let slice = memory.find_io_slice(GuestAddress(0x8000), 0x100, Permissions::Read).unwrap();
-/// let (pointer, lease) = (slice.ptr_guard(), memory.lease());
+/// let (pointer, lease) = (slice.host_ptr(), memory.lease());
 /// drop(slice);
 /// // Here a system call reads from `pointer`; whoever invalidates waits.
 /// assert!(!memory.past_leases().are_over());

@@ -67,7 +67,7 @@
 //! The table's lock is not held while a slice is used, so nobody waits for a slow device only to change the table, and a device that
 //! holds a slice may translate again. New accesses do not prolong the wait.
 //!
-//! Two things have no lease of their own. A [`PtrGuard`](guest_volatile::PtrGuard) is a pointer for somebody else to read from: keep its
+//! Two things have no lease of their own. A [`HostPtr`](guest_volatile::HostPtr) is a pointer for somebody else to read from: keep its
 //! slice as long, or a [`Lease`]. Slices that were given while the IOMMU was off are not translated at all.
 //!
 //! A device that keeps a slice while it waits for a mapping (the next one of a descriptor chain) makes a circle with a

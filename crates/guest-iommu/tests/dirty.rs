@@ -65,7 +65,7 @@ const WRITES: [(&str, Way); 11] = [
     ("pointers", |memory| {
         for slice in memory.get_slices(at(0x8ffe), 4, Write).unwrap() {
             // Whoever has the pointer may have written: all of it is marked.
-            drop(slice.unwrap().ptr_guard_mut());
+            drop(slice.unwrap().host_ptr_mut());
         }
     }),
 ];
@@ -97,10 +97,10 @@ const OTHERS: [(&str, Way); 11] = [
         assert_eq!(memory.get_slices(at(0x8000), 0x2000, Write).unwrap().count(), 2);
     }),
     ("a pointer to read", |memory| {
-        let _ = memory.find_io_slice(at(0x8000), 8, Read).unwrap().ptr_guard();
+        let _ = memory.find_io_slice(at(0x8000), 8, Read).unwrap().host_ptr();
     }),
     ("a pointer to write to what is for reading", |memory| {
-        drop(memory.find_io_slice(at(0x8000), 8, Read).unwrap().ptr_guard_mut());
+        drop(memory.find_io_slice(at(0x8000), 8, Read).unwrap().host_ptr_mut());
     }),
     ("no byte", |memory| memory.write_slice(&[], at(0x8000)).unwrap()),
     ("a write that is refused", |memory| {

@@ -46,7 +46,7 @@ fn all_that_leads_to_translated_memory_holds_a_lease() {
     holds(&memory, "a part of a part", || slice().offset(4).unwrap().split_at(2).unwrap().1);
     holds(&memory, "an empty part", || slice().subslice(4, 0).unwrap());
     holds(&memory, "a slice for reading only", || slice().read_only());
-    holds(&memory, "a pointer to write", || slice().ptr_guard_mut());
+    holds(&memory, "a pointer to write", || slice().host_ptr_mut());
     holds(&memory, "slices to come", slices);
     holds(&memory, "the first of two slices", || slices().next().unwrap().unwrap());
     holds(&memory, "the second of two slices", || slices().nth(1).unwrap().unwrap());

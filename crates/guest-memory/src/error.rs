@@ -38,8 +38,9 @@ pub enum Error {
         /// How many were.
         completed: usize,
     },
-    /// A region does not give the memory that it said it has.
-    #[error("the region does not give the memory that it has by its own word")]
+    /// The range starts in a region, which does not give all of it in one slice: it ends before, or gives less than it says it
+    /// has.
+    #[error("the range does not lie in the memory that one region gives")]
     InvalidBackendAddress,
     /// The region's memory has no address in this process.
     #[error("the region has no memory in this process")]
@@ -50,7 +51,7 @@ pub enum Error {
     /// The range passes the end of the guest's address space.
     #[error("the range passes the end of the guest's address space")]
     GuestAddressOverflow,
-    /// The range starts in memory, but does not lie in one piece of it.
+    /// An access that must be one, such as a load, starts in memory, but does not lie in one piece of it.
     #[error("{len:#x} bytes at guest address {addr} do not lie in one piece")]
     NotContiguous {
         /// Where the range starts.

@@ -66,7 +66,7 @@ impl<B: BitmapSlice> GuestMemoryRegion for SliceRegion<'_, B> {
 
     fn get_host_address(&self, addr: MemoryRegionAddress) -> Result<*mut u8> {
         let slice = self.get_slice(addr, 1)?;
-        Ok(slice.ptr_guard().as_ptr().cast_mut())
+        Ok(slice.host_ptr().as_ptr().cast_mut())
     }
 
     fn get_slice(

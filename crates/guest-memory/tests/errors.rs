@@ -24,7 +24,7 @@ fn io() -> IoError {
 #[case(E::IOError(io()), "the stream failed")]
 #[case(E::IOErrorAfter { completed: 0x2a, error: io() }, "the stream failed after 0x2a bytes")]
 #[case(E::PartialBuffer { expected: 0x20, completed: 10 }, "moved only 0xa of 0x20 bytes")]
-#[case(E::InvalidBackendAddress, "the region does not give the memory that it has by its own word")]
+#[case(E::InvalidBackendAddress, "the range does not lie in the memory that one region gives")]
 #[case(E::HostAddressNotAvailable, "the region has no memory in this process")]
 #[case(E::CallbackOutOfRange, "the callback moved more bytes than there were")]
 #[case(E::GuestAddressOverflow, "the range passes the end of the guest's address space")]
@@ -158,7 +158,7 @@ fn an_error_names_the_address_that_was_asked_for() {
     assert_eq!(named(memory.read_obj::<u8>(GuestAddress(0x1020)).unwrap_err()), 0x1020);
     assert_eq!(named(memory.load::<u64>(GuestAddress(0x100c), Relaxed).unwrap_err()), 0x100c);
     assert_eq!(named(memory.load::<u64>(GuestAddress(0x1011), Relaxed).unwrap_err()), 0x1011);
-    assert_eq!(named(memory.get_slice(GuestAddress(0x1000), 0x11).unwrap_err()), 0x1000);
+    assert_eq!(named(memory.get_slice(GuestAddress(0x1020), 0x11).unwrap_err()), 0x1020);
     let second = memory.get_slices(GuestAddress(0x1018), 9).nth(1).unwrap();
     assert_eq!(named(second.unwrap_err()), 0x1020);
 }

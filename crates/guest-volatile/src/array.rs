@@ -8,7 +8,7 @@ use core::ptr::NonNull;
 
 use crate::bitmap::BitmapSlice;
 use crate::byte_valued::ByteValued;
-use crate::guard::{PtrGuard, PtrGuardMut};
+use crate::pointer::{HostPtr, HostPtrMut};
 use crate::reference::VolatileRef;
 use crate::slice::{MmapInfo, VolatileSlice};
 
@@ -95,14 +95,14 @@ impl<'a, T: ByteValued, B: BitmapSlice> VolatileArrayRef<'a, T, B> {
 
     /// A pointer to the objects, for reading. Its length counts bytes.
     #[inline]
-    pub fn ptr_guard(&self) -> PtrGuard<'a> {
-        self.to_slice().ptr_guard()
+    pub fn host_ptr(&self) -> HostPtr<'a> {
+        self.to_slice().host_ptr()
     }
 
     /// A pointer to the objects, for writing. Its length counts bytes; it marks them dirty when it is dropped.
     #[inline]
-    pub fn ptr_guard_mut(&self) -> PtrGuardMut<'a, B> {
-        self.to_slice().ptr_guard_mut()
+    pub fn host_ptr_mut(&self) -> HostPtrMut<'a, B> {
+        self.to_slice().host_ptr_mut()
     }
 
     /// The dirty bitmap's view of the objects.

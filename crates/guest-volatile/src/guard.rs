@@ -1,37 +1,32 @@
-//! Raw pointers into volatile memory, each with the lifetime of what it points to.
+//! Pointers in the published shape, which borrow nothing.
 
 use core::fmt;
-use core::marker::PhantomData;
 
+use crate::array::VolatileArrayRef;
 use crate::bitmap::BitmapSlice;
+use crate::byte_valued::ByteValued;
+use crate::reference::VolatileRef;
 use crate::slice::VolatileSlice;
 
-/// A pointer to volatile memory for somebody else to read from: a system call, a C library.
+/// A pointer to volatile memory, for reading, in the shape that vm-memory published: a type without parameters, which its
+/// users name in their signatures.
 ///
-/// It cannot outlive the memory:
-///
-/// ```compile_fail,E0505
-/// let mut ram = vec![0u8; 16];
-/// let guard = guest_volatile::VolatileSlice::from(&mut ram[..]).ptr_guard();
-/// drop(ram);
-/// guard.as_ptr();
-/// ```
-///
-/// but the slice that it was taken from:
+/// It does not borrow the memory: whoever reads through it sees to it that the memory is still there. Code that need not
+/// name it without a lifetime is better off with [`HostPtr`](crate::HostPtr), where the compiler sees to that.
 ///
 /// ```
-/// let mut ram = vec![0u8; 16];
-/// let guard = guest_volatile::VolatileSlice::from(&mut ram[..]).ptr_guard();
-/// guard.as_ptr();
-/// drop(ram);
+/// let mut ram = [7u8; 16];
+/// let slice = guest_volatile::VolatileSlice::from(&mut ram[..]);
+/// let guard = slice.ptr_guard();
+/// // SAFETY: the byte is ours, still there, and nobody writes it.
+/// assert_eq!(unsafe { guard.as_ptr().read_volatile() }, 7);
 /// ```
-pub struct PtrGuard<'a> {
+pub struct PtrGuard {
     addr: *const u8,
     len: usize,
-    guest: PhantomData<&'a u8>,
 }
 
-impl PtrGuard<'_> {
+impl PtrGuard {
     /// The address of the first byte.
     #[inline]
     pub fn as_ptr(&self) -> *const u8 {
@@ -51,37 +46,29 @@ impl PtrGuard<'_> {
     }
 }
 
-/// A pointer to volatile memory for somebody else to write to.
+/// A pointer to volatile memory, for writing, in the shape that vm-memory published.
 ///
-/// When it is dropped, the whole range is marked dirty; [`written`](Self::written) marks less where one
-/// knows better. A guard on read-only memory has length 0.
+/// As [`PtrGuard`] it borrows nothing; so it cannot mark anything either: whoever writes through it marks the bytes in the
+/// slice's [`bitmap`](VolatileSlice::bitmap), after they are in place. [`HostPtrMut`](crate::HostPtrMut) does both.
+///
+/// One into read-only memory has length 0.
 ///
 /// ```
-/// let mut ram = vec![0u8; 16];
-/// let guard = guest_volatile::VolatileSlice::from(&mut ram[..]).ptr_guard_mut();
+/// use guest_volatile::{Bitmap, VolatileSlice};
+///
+/// let mut ram = [0u8; 16];
+/// let slice = VolatileSlice::from(&mut ram[..]);
+/// let guard = slice.ptr_guard_mut();
 /// // SAFETY: 16 bytes of our own, which nobody else accesses here.
 /// unsafe { guard.as_ptr().write_bytes(7, 4) };
-/// guard.written(4);
-/// assert_eq!(ram[..5], [7, 7, 7, 7, 0]);
+/// slice.bitmap().mark_dirty(0, 4);
 /// ```
-///
-/// It cannot outlive the memory:
-///
-/// ```compile_fail,E0505
-/// let mut ram = vec![0u8; 16];
-/// let guard = guest_volatile::VolatileSlice::from(&mut ram[..]).ptr_guard_mut();
-/// drop(ram);
-/// guard.written(4);
-/// ```
-pub struct PtrGuardMut<'a, B: BitmapSlice = ()> {
+pub struct PtrGuardMut {
     addr: *mut u8,
     len: usize,
-    written: usize,
-    bitmap: B,
-    guest: PhantomData<&'a u8>,
 }
 
-impl<B: BitmapSlice> PtrGuardMut<'_, B> {
+impl PtrGuardMut {
     /// The address of the first byte.
     #[inline]
     pub fn as_ptr(&self) -> *mut u8 {
@@ -99,52 +86,69 @@ impl<B: BitmapSlice> PtrGuardMut<'_, B> {
     pub fn is_empty(&self) -> bool {
         self.len == 0
     }
-
-    /// Ends the guard, with the first `count` bytes written and no other.
-    #[inline]
-    pub fn written(mut self, count: usize) {
-        self.written = count.min(self.len);
-    }
 }
 
-impl<B: BitmapSlice> Drop for PtrGuardMut<'_, B> {
+impl<B: BitmapSlice> VolatileSlice<'_, B> {
+    /// A pointer to the bytes, for reading, that does not borrow them: see [`host_ptr`](Self::host_ptr).
     #[inline]
-    fn drop(&mut self) {
-        self.bitmap.mark_dirty(0, self.written);
-    }
-}
-
-impl<'a, B: BitmapSlice> VolatileSlice<'a, B> {
-    /// A pointer to the bytes, for reading.
-    #[inline]
-    pub fn ptr_guard(&self) -> PtrGuard<'a> {
-        let (addr, extent) = self.parts();
-        PtrGuard { addr: addr.as_ptr().cast_const(), len: extent.len(), guest: PhantomData }
+    pub fn ptr_guard(&self) -> PtrGuard {
+        let pointer = self.host_ptr();
+        PtrGuard { addr: pointer.as_ptr(), len: pointer.len() }
     }
 
-    /// A pointer to the bytes, for writing. It marks them dirty when it is dropped.
+    /// A pointer to the bytes, for writing, that neither borrows nor marks them: see [`host_ptr_mut`](Self::host_ptr_mut).
     #[inline]
-    pub fn ptr_guard_mut(&self) -> PtrGuardMut<'a, B> {
+    pub fn ptr_guard_mut(&self) -> PtrGuardMut {
         let (addr, extent) = self.parts();
         let len = if self.is_read_only() { 0 } else { extent.len() };
-        let bitmap = self.bitmap().clone();
-        PtrGuardMut { addr: addr.as_ptr(), len, written: len, bitmap, guest: PhantomData }
+        PtrGuardMut { addr: addr.as_ptr(), len }
     }
 }
 
-impl fmt::Debug for PtrGuard<'_> {
-    /// Shows the shape, never the host address.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("PtrGuard").field("len", &format_args!("{:#x}", self.len)).finish()
+impl<T: ByteValued, B: BitmapSlice> VolatileRef<'_, T, B> {
+    /// A pointer to the object, for reading, that does not borrow it: see [`host_ptr`](Self::host_ptr).
+    #[inline]
+    pub fn ptr_guard(&self) -> PtrGuard {
+        self.to_slice().ptr_guard()
+    }
+
+    /// A pointer to the object, for writing, that neither borrows nor marks it: see [`host_ptr_mut`](Self::host_ptr_mut).
+    #[inline]
+    pub fn ptr_guard_mut(&self) -> PtrGuardMut {
+        self.to_slice().ptr_guard_mut()
     }
 }
 
-impl<B: BitmapSlice> fmt::Debug for PtrGuardMut<'_, B> {
+impl<T: ByteValued, B: BitmapSlice> VolatileArrayRef<'_, T, B> {
+    /// A pointer to the objects, for reading, that does not borrow them: see [`host_ptr`](Self::host_ptr). Its length counts
+    /// bytes.
+    #[inline]
+    pub fn ptr_guard(&self) -> PtrGuard {
+        self.to_slice().ptr_guard()
+    }
+
+    /// A pointer to the objects, for writing, that neither borrows nor marks them: see [`host_ptr_mut`](Self::host_ptr_mut).
+    /// Its length counts bytes.
+    #[inline]
+    pub fn ptr_guard_mut(&self) -> PtrGuardMut {
+        self.to_slice().ptr_guard_mut()
+    }
+}
+
+impl fmt::Debug for PtrGuard {
     /// Shows the shape, never the host address.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("PtrGuardMut")
-            .field("len", &format_args!("{:#x}", self.len))
-            .field("bitmap", &self.bitmap)
-            .finish()
+        shape("PtrGuard", self.len, f)
     }
+}
+
+impl fmt::Debug for PtrGuardMut {
+    /// Shows the shape, never the host address.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        shape("PtrGuardMut", self.len, f)
+    }
+}
+
+fn shape(name: &str, len: usize, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    f.debug_struct(name).field("len", &format_args!("{len:#x}")).finish()
 }

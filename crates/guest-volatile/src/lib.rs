@@ -57,13 +57,14 @@ mod sys;
 mod access;
 mod bitmap;
 mod slice;
-mod guard;
+mod pointer;
 mod byte_valued;
 mod object;
 mod endian;
 mod atomic;
 mod reference;
 mod array;
+mod guard;
 mod memory;
 mod stream;
 #[cfg(feature = "rawfd")]
@@ -84,6 +85,7 @@ pub use guard::{PtrGuard, PtrGuardMut};
 pub use memory::{VolatileMemory, compute_offset};
 #[cfg(feature = "alloc")]
 pub use owned::{OwnedSlice, SliceOf};
+pub use pointer::{HostPtr, HostPtrMut};
 pub use reference::VolatileRef;
 pub use slice::{MmapInfo, VolatileSlice};
 pub use stream::{ReadVolatile, WriteVolatile};

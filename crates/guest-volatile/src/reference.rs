@@ -9,7 +9,7 @@ use core::ptr::NonNull;
 use crate::access;
 use crate::bitmap::BitmapSlice;
 use crate::byte_valued::ByteValued;
-use crate::guard::{PtrGuard, PtrGuardMut};
+use crate::pointer::{HostPtr, HostPtrMut};
 use crate::slice::{MmapInfo, VolatileSlice};
 
 /// An object of type `T` in volatile memory.
@@ -104,14 +104,14 @@ impl<'a, T: ByteValued, B: BitmapSlice> VolatileRef<'a, T, B> {
 
     /// A pointer to the object, for reading.
     #[inline]
-    pub fn ptr_guard(&self) -> PtrGuard<'a> {
-        self.to_slice().ptr_guard()
+    pub fn host_ptr(&self) -> HostPtr<'a> {
+        self.to_slice().host_ptr()
     }
 
     /// A pointer to the object, for writing. It marks the object dirty when it is dropped.
     #[inline]
-    pub fn ptr_guard_mut(&self) -> PtrGuardMut<'a, B> {
-        self.to_slice().ptr_guard_mut()
+    pub fn host_ptr_mut(&self) -> HostPtrMut<'a, B> {
+        self.to_slice().host_ptr_mut()
     }
 
     /// The size of the object in bytes.

@@ -24,7 +24,7 @@ fn parts_and_references_carry_both_along() {
     memory.get_ref::<u32>(40).unwrap().store(1);
     assert_eq!(first.take(), [(26, 2), (40, 4)]);
     assert_eq!(second.take(), [(0x101a, 2), (0x1028, 4)]);
-    drop(memory.subslice(4, 2).unwrap().ptr_guard_mut());
+    drop(memory.subslice(4, 2).unwrap().host_ptr_mut());
     assert_eq!((first.take(), second.take()), (vec![(4, 2)], vec![(0x1004, 2)]));
 }
 

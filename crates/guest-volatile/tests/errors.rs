@@ -82,7 +82,7 @@ impl ReadVolatile for Failing {
 
 /// Whether `text` shows an address in the page of `memory`, or its bytes.
 fn shows_too_much(text: &str, memory: &VolatileSlice<'_>) -> bool {
-    let addr = memory.ptr_guard().as_ptr() as usize;
+    let addr = memory.host_ptr().as_ptr() as usize;
     let page = format!("{:x}", addr >> 12);
     let text = text.to_lowercase();
     text.contains(&page) || text.contains("171, 171") || text.contains("abab")
@@ -126,14 +126,14 @@ fn what_is_printed_for_debugging_is_the_shape() {
     let memory = ram.slice();
     let row = memory.get_array_ref::<u16>(0, 9).expect("inside");
     let object = memory.get_ref::<u32>(0).expect("inside");
-    let (reading, writing) = (memory.ptr_guard(), memory.ptr_guard_mut());
+    let (reading, writing) = (memory.host_ptr(), memory.host_ptr_mut());
     let shown: [(&dyn Debug, &str); 6] = [
         (&memory, "VolatileSlice { len: 0x40, read_only: false, bitmap: () }"),
         (&memory.read_only(), "VolatileSlice { len: 0x40, read_only: true, bitmap: () }"),
         (&row, "VolatileArrayRef { len: 9, element_size: 2, bitmap: () }"),
         (&object, "VolatileRef { len: 0x4, bitmap: () }"),
-        (&reading, "PtrGuard { len: 0x40 }"),
-        (&writing, "PtrGuardMut { len: 0x40, bitmap: () }"),
+        (&reading, "HostPtr { len: 0x40 }"),
+        (&writing, "HostPtrMut { len: 0x40, bitmap: () }"),
     ];
     for (value, text) in shown {
         assert_eq!(format!("{value:?}"), text);

@@ -51,13 +51,13 @@ fn of_a_slice_that_is_too_long_only_the_start_is_used() {
     let liar = Liar { memory, answer: |_| 64 };
     let object = liar.get_ref::<u32>(4000).expect("as long as it must be");
     object.store(u32::MAX);
-    assert_eq!((object.len(), object.to_slice().len(), object.ptr_guard_mut().len()), (4, 4, 4));
+    assert_eq!((object.len(), object.to_slice().len(), object.host_ptr_mut().len()), (4, 4, 4));
     assert_eq!(bytes()[..4], [0xff; 4]);
     assert_eq!(bytes()[4..], [0; 60]);
 
     let row = liar.get_array_ref::<u16>(4000, 3).expect("as long as it must be");
     row.copy_from(&[0x0101; 9]);
-    assert_eq!((row.len(), row.to_slice().len(), row.ptr_guard_mut().len()), (3, 6, 6));
+    assert_eq!((row.len(), row.to_slice().len(), row.host_ptr_mut().len()), (3, 6, 6));
     assert_eq!(bytes()[..6], [1; 6]);
     assert_eq!(bytes()[6..], [0; 58]);
 }

@@ -127,12 +127,12 @@ fn every_safe_write_marks_exactly_its_bytes_when_they_are_in_place() {
 
 // SEMANTICS 21: a guard marks when it goes; all of its range, or what its user says.
 #[rstest]
-#[case::dropped(|memory: &Slice<'_>| done(memory.subslice(4, 8)?.ptr_guard_mut()), Some((4, 8)))]
-#[case::some(|memory: &Slice<'_>| done(memory.subslice(4, 8)?.ptr_guard_mut().written(3)), Some((4, 3)))]
-#[case::none(|memory: &Slice<'_>| done(memory.subslice(4, 8)?.ptr_guard_mut().written(0)), None)]
-#[case::too_much(|memory: &Slice<'_>| done(memory.subslice(4, 8)?.ptr_guard_mut().written(99)), Some((4, 8)))]
-#[case::of_a_reference(|memory: &Slice<'_>| done(memory.get_ref::<u32>(4)?.ptr_guard_mut()), Some((4, 4)))]
-#[case::of_a_row(|memory: &Slice<'_>| done(memory.get_array_ref::<u32>(4, 3)?.ptr_guard_mut()), Some((4, 12)))]
+#[case::dropped(|memory: &Slice<'_>| done(memory.subslice(4, 8)?.host_ptr_mut()), Some((4, 8)))]
+#[case::some(|memory: &Slice<'_>| done(memory.subslice(4, 8)?.host_ptr_mut().written(3)), Some((4, 3)))]
+#[case::none(|memory: &Slice<'_>| done(memory.subslice(4, 8)?.host_ptr_mut().written(0)), None)]
+#[case::too_much(|memory: &Slice<'_>| done(memory.subslice(4, 8)?.host_ptr_mut().written(99)), Some((4, 8)))]
+#[case::of_a_reference(|memory: &Slice<'_>| done(memory.get_ref::<u32>(4)?.host_ptr_mut()), Some((4, 4)))]
+#[case::of_a_row(|memory: &Slice<'_>| done(memory.get_array_ref::<u32>(4, 3)?.host_ptr_mut()), Some((4, 12)))]
 fn a_guard_for_writing_marks_when_it_is_dropped(
     #[case] act: Act,
     #[case] mark: Option<(usize, usize)>,
@@ -146,7 +146,7 @@ fn a_guard_for_writing_marks_when_it_is_dropped(
 fn a_guard_for_writing_marks_what_was_written_through_it() {
     let (mut ram, log) = (Ram::<64>::zeroed(), Log::default());
     let memory = log.watch(ram.slice());
-    let guard = memory.subslice(8, 4).expect("inside").ptr_guard_mut();
+    let guard = memory.subslice(8, 4).expect("inside").host_ptr_mut();
     assert_eq!(guard.len(), 4);
     // SAFETY: the guard's four bytes are those of the test's own array.
     unsafe { guard.as_ptr().write_bytes(7, 4) };
@@ -182,7 +182,7 @@ const OTHERS: [(&str, Act); 22] = [
         memory.get_array_ref(8, 2).and_then(|row| done(row.copy_to(&mut [0_u32])))
     }),
     ("parts", |memory| memory.split_at(8)?.1.subslice(1, 2)?.offset(1).map(drop)),
-    ("guard for reading", |memory| done(memory.ptr_guard())),
+    ("guard for reading", |memory| done(memory.host_ptr())),
     ("write_volatile_to", |memory| memory.write_volatile_to(3, &mut Vec::new(), 9).map(drop)),
     ("write_all_volatile", |memory| Vec::new().write_all_volatile(memory)),
     ("copied from", |memory| {
@@ -219,7 +219,7 @@ const OTHERS: [(&str, Act); 22] = [
         memory.copy_from::<u32>(&[]);
         done(VolatileSlice::from(&mut [][..]).copy_to_volatile_slice(*memory))
     }),
-    ("guard of nothing", |memory| done(memory.subslice(8, 0)?.ptr_guard_mut())),
+    ("guard of nothing", |memory| done(memory.subslice(8, 0)?.host_ptr_mut())),
     ("nothing read from a source", |memory| {
         memory.read_volatile_from(8, &mut &[1; 8][..], 0)?;
         memory.read_exact_volatile_from(8, &mut &[1; 8][..], 0)
@@ -285,7 +285,7 @@ fn a_bitmap_that_may_be_missing_marks_if_it_is_there() {
     let (mut ram, log) = (Ram::<64>::zeroed(), Log::default());
     let plain = ram.slice();
     for bitmap in [None, Some(log.slice_at(0x100))] {
-        let addr = plain.ptr_guard_mut().as_ptr();
+        let addr = plain.host_ptr_mut().as_ptr();
         let there = bitmap.is_some();
         // SAFETY: the bytes are those of a slice that lives as long.
         let memory = unsafe { VolatileSlice::with_bitmap(addr, 64, bitmap, None) };

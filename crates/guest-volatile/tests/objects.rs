@@ -176,7 +176,7 @@ fn objects_without_bytes_are_moved_anywhere_and_placed_inside(
         assert!(row.load(0).is_empty());
         assert_eq!(row.copy_to(&mut [[]; 7]), 7);
         row.copy_from(&[[]; 7]);
-        assert_eq!((row.ptr_guard().len(), row.ptr_guard_mut().len()), (0, 0));
+        assert_eq!((row.host_ptr().len(), row.host_ptr_mut().len()), (0, 0));
     }
     assert_eq!(bytes(&memory), before);
 }
@@ -221,11 +221,11 @@ fn a_row_gives_its_objects_by_index() {
         assert_eq!(row.ref_at(index).load(), index as u16 + 0x100);
         assert_eq!(memory.read_obj::<u16>(3 + 2 * index).expect("inside"), row.load(index));
     }
-    assert_eq!((row.ptr_guard().len(), row.ptr_guard_mut().len()), (20, 20));
-    assert_eq!(row.ptr_guard().as_ptr(), memory.ptr_guard().as_ptr().wrapping_add(3));
+    assert_eq!((row.host_ptr().len(), row.host_ptr_mut().len()), (20, 20));
+    assert_eq!(row.host_ptr().as_ptr(), memory.host_ptr().as_ptr().wrapping_add(3));
     let object = row.ref_at(1);
-    assert_eq!((object.ptr_guard().len(), object.ptr_guard_mut().len()), (2, 2));
-    assert_eq!(object.ptr_guard().as_ptr(), memory.ptr_guard().as_ptr().wrapping_add(5));
+    assert_eq!((object.host_ptr().len(), object.host_ptr_mut().len()), (2, 2));
+    assert_eq!(object.host_ptr().as_ptr(), memory.host_ptr().as_ptr().wrapping_add(5));
     // Around the row nothing has changed.
     assert_eq!(
         (bytes(&memory)[..3].to_vec(), bytes(&memory)[23..].to_vec()),

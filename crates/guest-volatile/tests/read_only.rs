@@ -85,8 +85,8 @@ const SILENT_WAYS: [(&str, SilentWay); 6] = [
     ("copy_to_volatile_slice", |memory| {
         VolatileSlice::from(&mut [1; 4][..]).copy_to_volatile_slice(*memory);
     }),
-    ("ptr_guard_mut", |memory| assert!(memory.ptr_guard_mut().is_empty())),
-    ("ptr_guard_mut with a count", |memory| memory.ptr_guard_mut().written(4)),
+    ("host_ptr_mut", |memory| assert!(memory.host_ptr_mut().is_empty())),
+    ("host_ptr_mut with a count", |memory| memory.host_ptr_mut().written(4)),
     ("array of bytes", |memory| {
         let array = VolatileArrayRef::from(*memory);
         array.copy_from(&[1; 4]);
@@ -131,7 +131,7 @@ fn every_way_to_read_is_as_good_as_before() {
     assert_eq!(bytes(&memory), before);
     assert_eq!(memory.read_obj::<u32>(0).expect("inside"), word);
     assert_eq!(memory.copy_to(&mut [0_u32; 20]), 16);
-    assert_eq!(memory.ptr_guard().len(), 64);
+    assert_eq!(memory.host_ptr().len(), 64);
     for order in [Ordering::Relaxed, Ordering::Acquire, Ordering::SeqCst] {
         assert_eq!(memory.load::<u32>(0, order).expect("aligned"), word);
     }

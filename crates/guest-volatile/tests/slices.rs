@@ -200,7 +200,7 @@ fn an_empty_slice_gives_nothing_and_takes_nothing() {
     assert_eq!(outcome(memory.subslice(0, 0).map(|part| part.len())), Done(0));
     assert_eq!(memory.copy_to(&mut [0_u8; 4]), 0);
     memory.copy_from(&[1_u8; 4]);
-    assert_eq!((memory.ptr_guard().len(), memory.ptr_guard_mut().len()), (0, 0));
+    assert_eq!((memory.host_ptr().len(), memory.host_ptr_mut().len()), (0, 0));
 }
 
 // SEMANTICS 19.

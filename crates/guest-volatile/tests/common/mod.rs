@@ -53,7 +53,7 @@ impl Log {
     /// `memory`, with every write to it marked here.
     pub(crate) fn watch<'a>(&'a self, memory: VolatileSlice<'a>) -> VolatileSlice<'a, View<'a>> {
         let view = View { log: self, base: 0, memory: Some(memory) };
-        let addr = memory.ptr_guard_mut().as_ptr();
+        let addr = memory.host_ptr_mut().as_ptr();
         // SAFETY: the memory's bytes are valid for `'a`, and writable, or the guard would be of no length.
         unsafe { VolatileSlice::with_bitmap(addr, memory.len(), view, None) }
     }
