@@ -16,6 +16,7 @@ mod features;
 mod facades;
 mod no_std;
 mod policy;
+mod semantics;
 mod demo;
 mod bench;
 mod downstream;
