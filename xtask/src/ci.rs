@@ -12,7 +12,9 @@ use crate::call::Call;
 use crate::downstream::Selection;
 use crate::report::{Outcome, Report};
 use crate::workspace::{OUTSIDE, Workspace};
-use crate::{bench, demo, downstream, facades, features, host, layers, no_std, policy, semantics};
+use crate::{
+    bench, demo, downstream, facades, features, fuzz, host, layers, no_std, policy, semantics,
+};
 
 /// One line of the table.
 struct Step {
@@ -29,7 +31,7 @@ enum When {
 }
 
 /// All steps, in the order in which they run. Each is of use whether or not the others pass.
-const STEPS: [Step; 18] = [
+const STEPS: [Step; 19] = [
     always("format", "every source is formatted", format),
     always("layers", "crates and rooms point down, and are no longer than a room", layers::check),
     always("semantics", "every line of docs/semantics.md has its tests", |_| semantics::check()),
@@ -52,6 +54,9 @@ const STEPS: [Step; 18] = [
     full("release", "tests pass in release builds", release_tests),
     full("downstream-all", "no test of any user known here is lost", |workspace| {
         downstream::run(workspace, &Selection::all())
+    }),
+    full("fuzz", "a minute of each fuzz target finds nothing", |_| {
+        fuzz::run(&fuzz::Wish::default())
     }),
     full("link", "the benches link", link_benches),
     full("demo", "the demonstration passes its own checks", demonstration),
@@ -112,7 +117,7 @@ const fn full(name: &'static str, says: &'static str, run: Run) -> Step {
 fn format(_: &Workspace) -> Result<Outcome> {
     let members = Call::cargo(["fmt", "--all", "--check"]).run();
     // These are no members, so `--all` does not reach them.
-    let others = [no_std::CONSUMER, OUTSIDE];
+    let others = [no_std::CONSUMER, OUTSIDE, fuzz::MANIFEST];
     let others =
         others.map(|manifest| Call::cargo(["fmt", "--check", "--manifest-path", manifest]).run());
     all_of([members].into_iter().chain(others))

@@ -1,5 +1,5 @@
 //! The project's own commands, run as `cargo xtask <command>`: `ci`, `demo`, `bench`,
-//! `downstream`.
+//! `downstream`, `fuzz`.
 //!
 //! Every command is a sequence of calls of cargo and a few checks of our own; nothing here is
 //! needed to build or use the crates. Rooms are declared from the bottom up.
@@ -20,6 +20,7 @@ mod semantics;
 mod demo;
 mod bench;
 mod downstream;
+mod fuzz;
 mod ci;
 #[cfg(test)]
 mod tests;
@@ -41,6 +42,7 @@ enum Task {
     Demo { arguments: Vec<String> },
     Bench { full: bool, filters: Vec<String>, arguments: Vec<String> },
     Downstream { selection: Selection },
+    Fuzz { wish: fuzz::Wish },
 }
 
 fn main() -> ExitCode {
@@ -84,6 +86,7 @@ impl Task {
                 Ok(Self::Bench { full, filters, arguments })
             }
             "downstream" => Ok(Self::Downstream { selection: Selection::parse(rest)? }),
+            "fuzz" => Ok(Self::Fuzz { wish: fuzz::Wish::parse(rest)? }),
             "help" | "--help" | "-h" => Ok(Self::Help),
             unknown => bail!("there is no command `{unknown}`"),
         }
@@ -108,6 +111,7 @@ impl Task {
             Self::Downstream { selection } => {
                 downstream::run(&workspace, &selection)?;
             }
+            Self::Fuzz { wish } => println!("{}", fuzz::run(&wish)?),
         }
         Ok(ExitCode::SUCCESS)
     }
@@ -146,6 +150,8 @@ fn usage() -> String {
         "  downstream [--line 0.17|0.18] [--short] [package…]",
         "      runs the tests of packages that use vm-memory, as published, on the published",
         "      vm-memory and on ours, and fails if ours loses one (--short: a few packages)",
+        "  fuzz [--seconds n] [target…]",
+        "      feeds the fuzz targets for a while, 60 s each, from their seeds and what they learned",
         "  help",
         "      shows this text",
         "",

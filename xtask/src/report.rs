@@ -1,5 +1,6 @@
 //! How steps went, and the table that tells it.
 
+use core::fmt;
 use core::time::Duration;
 use std::time::Instant;
 
@@ -12,6 +13,16 @@ pub(crate) enum Outcome {
     Passed(String),
     /// It could not run here, for the reason given.
     Skipped(String),
+}
+
+impl fmt::Display for Outcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Passed(detail) if detail.is_empty() => f.write_str("ok"),
+            Self::Passed(detail) => write!(f, "ok: {detail}"),
+            Self::Skipped(reason) => write!(f, "skipped: {reason}"),
+        }
+    }
 }
 
 impl Outcome {
@@ -85,9 +96,7 @@ impl Report {
 impl Row {
     fn new(name: &str, outcome: &Result<Outcome>, took: Duration) -> Self {
         let result = match outcome {
-            Ok(Outcome::Passed(detail)) if detail.is_empty() => "ok".to_owned(),
-            Ok(Outcome::Passed(detail)) => format!("ok: {detail}"),
-            Ok(Outcome::Skipped(reason)) => format!("skipped: {reason}"),
+            Ok(outcome) => outcome.to_string(),
             Err(problem) => {
                 let told = format!("{problem:#}");
                 format!("FAILED: {}", told.lines().next().unwrap_or_default())
