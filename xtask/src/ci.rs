@@ -13,7 +13,8 @@ use crate::downstream::Selection;
 use crate::report::{Outcome, Report};
 use crate::workspace::{OUTSIDE, Workspace};
 use crate::{
-    bench, demo, downstream, facades, features, fuzz, host, layers, no_std, policy, semantics,
+    bench, demo, downstream, facades, features, fuzz, host, inventory, layers, no_std, policy,
+    semantics,
 };
 
 /// One line of the table.
@@ -31,11 +32,12 @@ enum When {
 }
 
 /// All steps, in the order in which they run. Each is of use whether or not the others pass.
-const STEPS: [Step; 19] = [
+const STEPS: [Step; 20] = [
     always("format", "every source is formatted", format),
     always("layers", "crates and rooms point down, and are no longer than a room", layers::check),
     always("semantics", "every line of docs/semantics.md has its tests", |_| semantics::check()),
-    always("policy", "dependencies have allowed licences and sources", |_| policy::check()),
+    always("inventory", "docs/unsafe.md is what the sources have", inventory::check),
+    always("policy", "dependencies have reasons, allowed licences and sources", policy::check),
     always("clippy", "no warnings, with all features and with the default ones", clippy),
     always("features", "no warnings with no feature, each alone, all", features::check),
     always(

@@ -1,5 +1,5 @@
 //! The project's own commands, run as `cargo xtask <command>`: `ci`, `demo`, `bench`,
-//! `downstream`, `fuzz`.
+//! `downstream`, `fuzz`, `inventory`.
 //!
 //! Every command is a sequence of calls of cargo and a few checks of our own; nothing here is
 //! needed to build or use the crates. Rooms are declared from the bottom up.
@@ -17,6 +17,7 @@ mod facades;
 mod no_std;
 mod policy;
 mod semantics;
+mod inventory;
 mod demo;
 mod bench;
 mod downstream;
@@ -43,6 +44,7 @@ enum Task {
     Bench { full: bool, filters: Vec<String>, arguments: Vec<String> },
     Downstream { selection: Selection },
     Fuzz { wish: fuzz::Wish },
+    Inventory,
 }
 
 fn main() -> ExitCode {
@@ -86,6 +88,7 @@ impl Task {
                 Ok(Self::Bench { full, filters, arguments })
             }
             "downstream" => Ok(Self::Downstream { selection: Selection::parse(rest)? }),
+            "inventory" if rest.is_empty() => Ok(Self::Inventory),
             "fuzz" => Ok(Self::Fuzz { wish: fuzz::Wish::parse(rest)? }),
             "help" | "--help" | "-h" => Ok(Self::Help),
             unknown => bail!("there is no command `{unknown}`"),
@@ -111,6 +114,7 @@ impl Task {
             Self::Downstream { selection } => {
                 downstream::run(&workspace, &selection)?;
             }
+            Self::Inventory => inventory::make(&workspace)?,
             Self::Fuzz { wish } => println!("{}", fuzz::run(&wish)?),
         }
         Ok(ExitCode::SUCCESS)
@@ -152,6 +156,8 @@ fn usage() -> String {
         "      vm-memory and on ours, and fails if ours loses one (--short: a few packages)",
         "  fuzz [--seconds n] [target…]",
         "      feeds the fuzz targets for a while, 60 s each, from their seeds and what they learned",
+        "  inventory",
+        "      writes docs/unsafe.md from the sources",
         "  help",
         "      shows this text",
         "",

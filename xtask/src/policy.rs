@@ -1,15 +1,28 @@
-//! The dependency policy in `deny.toml`, checked by cargo-deny where it is installed.
+//! The dependency policy: each dependency has a reason in `docs/dependencies.md`, and keeps to `deny.toml` as cargo-deny says
+//! where it is installed.
 
-use anyhow::Result;
+use std::collections::BTreeSet;
+use std::fs;
+
+use anyhow::{Context as _, Result, ensure};
 
 use crate::call::Call;
 use crate::report::Outcome;
+use crate::workspace::Workspace;
 
-/// Checks what can be known from the lock file alone: licences, banned crates, sources.
+/// The reasons, from the root of the workspace.
+const REASONS: &str = "docs/dependencies.md";
+
+/// Checks what can be known from the repository alone: reasons, licences, banned crates, sources.
 ///
 /// This needs no network and its result changes only when the dependencies do, so a change that
 /// passed once does not fail tomorrow for a reason that has nothing to do with it.
-pub(crate) fn check() -> Result<Outcome> {
+pub(crate) fn check(workspace: &Workspace) -> Result<Outcome> {
+    let reasons = fs::read_to_string(REASONS).with_context(|| format!("cannot read {REASONS}"))?;
+    let named = workspace.packages.iter().flat_map(|package| &package.dependencies);
+    let named = named.filter(|dependency| !dependency.ours).map(|dependency| &*dependency.name);
+    let unnamed = without_reason(&reasons, named);
+    ensure!(unnamed.is_empty(), "{REASONS} says nothing of {}", unnamed.join(", "));
     if let Some(missing) = missing() {
         return Ok(missing);
     }
@@ -35,9 +48,30 @@ pub(crate) fn check_advisories() -> Result<Outcome> {
     Ok(Outcome::ok(""))
 }
 
+/// The names that no row of the tables starts with.
+fn without_reason<'a>(reasons: &str, names: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
+    let rows = reasons.lines().filter_map(|line| line.strip_prefix("| `")?.split_once(" |"));
+    let listed: BTreeSet<&str> = rows.flat_map(|(cell, _)| cell.split('`')).collect();
+    let missing: BTreeSet<&str> = names.filter(|name| !listed.contains(name)).collect();
+    missing.into_iter().collect()
+}
+
 fn missing() -> Option<Outcome> {
     let installed = Call::cargo(["deny", "--version"]).succeeds();
     (!installed).then(|| {
         Outcome::skipped("cargo-deny is not installed (cargo install cargo-deny --locked)")
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::without_reason;
+
+    #[test]
+    fn a_dependency_without_a_row_is_named_once() {
+        let reasons =
+            "| crate | why |\n| `libc` | calls |\n| `kvm-bindings`, `kvm-ioctls` | `serde` |\n";
+        let names = ["libc", "kvm-ioctls", "serde", "kvm", "serde"];
+        assert_eq!(without_reason(reasons, names.into_iter()), ["kvm", "serde"]);
+    }
 }
