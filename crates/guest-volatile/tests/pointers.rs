@@ -45,7 +45,6 @@ fn a_guard_marks_nothing_and_the_slice_is_there_to_mark() {
     let guard = memory.ptr_guard_mut();
     // SAFETY: the guard's bytes are those of the test's own array.
     unsafe { guard.as_ptr().write_bytes(7, 4) };
-    drop(guard);
     assert_eq!(log.take_marks(), []);
     memory.bitmap().mark_dirty(0, 4);
     let marks: Vec<_> = log.take_marks().into_iter().map(|mark| (mark.start, mark.bytes)).collect();
