@@ -16,25 +16,10 @@ use guest_volatile::{
 use crate::bytes::{Bytes, WholeBytes};
 use crate::error::{Error, Result};
 use crate::io_memory::IoMemory;
+use crate::lists::{at_hand, transfer_lists, uninterrupted};
 use crate::permissions::Permissions;
 use crate::slices::Pieces;
 use crate::transfer::{Progress, transfer};
-
-/// The one slice of all the bytes, if it is at hand and permits the access: nothing stands in its way then.
-#[inline(always)]
-fn at_hand<M: IoMemory + ?Sized>(
-    memory: &M,
-    addr: GuestAddress,
-    count: usize,
-    access: Permissions,
-) -> Option<VolatileSlice<'_, BS<'_, M::Bitmap>>> {
-    let slice = memory.find_io_slice(addr, count, access)?;
-    if access.has_write() && slice.is_read_only() {
-        return None;
-    }
-    // A memory of somebody else's making may give another length than was asked for.
-    if slice.len() == count { Some(slice) } else { None }
-}
 
 /// Runs `operation`, which does nothing where it fails, on the one piece that holds an integer of type `T`.
 #[inline(always)]
@@ -188,8 +173,8 @@ impl<M: IoMemory + ?Sized> Bytes<GuestAddress> for M {
     where
         F: ReadVolatile,
     {
-        transfer(self, addr, count, Permissions::Write, |piece, _| {
-            piece.read_volatile_from(0, src, piece.len())
+        transfer_lists(self, addr, count, Permissions::Write, |list, _, _| {
+            uninterrupted(|| src.read_vectored_volatile(list))
         })
         .partial()
     }
@@ -203,8 +188,8 @@ impl<M: IoMemory + ?Sized> Bytes<GuestAddress> for M {
     where
         F: ReadVolatile,
     {
-        transfer(self, addr, count, Permissions::Write, |piece, _| {
-            piece.read_exact_volatile_from(0, src, piece.len()).map(|()| piece.len())
+        transfer_lists(self, addr, count, Permissions::Write, |list, len, _| {
+            src.read_exact_vectored_volatile(list).map(|()| len)
         })
         .whole()
     }
@@ -213,8 +198,8 @@ impl<M: IoMemory + ?Sized> Bytes<GuestAddress> for M {
     where
         F: WriteVolatile,
     {
-        transfer(self, addr, count, Permissions::Read, |piece, _| {
-            piece.write_volatile_to(0, dst, piece.len())
+        transfer_lists(self, addr, count, Permissions::Read, |list, _, _| {
+            uninterrupted(|| dst.write_vectored_volatile(list))
         })
         .partial()
     }
@@ -223,8 +208,8 @@ impl<M: IoMemory + ?Sized> Bytes<GuestAddress> for M {
     where
         F: WriteVolatile,
     {
-        transfer(self, addr, count, Permissions::Read, |piece, _| {
-            piece.write_all_volatile_to(0, dst, piece.len()).map(|()| piece.len())
+        transfer_lists(self, addr, count, Permissions::Read, |list, len, _| {
+            dst.write_all_vectored_volatile(list).map(|()| len)
         })
         .whole()
     }

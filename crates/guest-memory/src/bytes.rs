@@ -113,8 +113,8 @@ pub trait Bytes<A> {
 
     /// Reads from `src` into the bytes from `addr` on, up to `count`, and returns how many that gave.
     ///
-    /// It reads once for each piece of memory, and stops at a short read: no byte is ever skipped. An
-    /// interrupted read is tried again.
+    /// It reads once for all pieces of memory where the source can, a file descriptor by `readv(2)`, else once for each piece,
+    /// and stops at a short read: no byte is ever skipped. An interrupted read is tried again.
     ///
     /// # Errors
     ///
@@ -157,7 +157,8 @@ pub trait Bytes<A> {
 
     /// Writes to `dst` from the bytes from `addr` on, up to `count`, and returns how many that took.
     ///
-    /// It writes once for each piece of memory, and stops at a short write. An interrupted write is tried again.
+    /// It writes once for all pieces of memory where the sink can, else once for each, and stops at a short write. An
+    /// interrupted write is tried again.
     ///
     /// # Errors
     ///

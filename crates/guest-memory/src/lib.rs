@@ -49,7 +49,10 @@ mod memory;
 mod slices;
 mod io_memory;
 mod transfer;
+mod lists;
 mod access;
+mod positional;
+mod gather;
 mod address_space;
 mod lent;
 mod collection;
@@ -64,10 +67,12 @@ pub use error::{Error as GuestMemoryError, Result as GuestMemoryResult};
 pub use file_offset::FileOffset;
 #[cfg(feature = "std")]
 pub use from_ranges::RegionFromRange;
+pub use gather::GatherSlices;
 pub use io_memory::IoMemory;
 pub use lent::SliceRegion;
 pub use memory::{GuestMemory, GuestMemorySliceIterator, MS};
 pub use permissions::Permissions;
+pub use positional::PositionalBytes;
 pub use region::{GuestMemoryRegion, GuestMemoryRegionBytes};
 pub use slices::IoMemorySliceIterator;
 
@@ -77,6 +82,6 @@ pub use guest_address::{
 };
 #[doc(no_inline)]
 pub use guest_volatile::{
-    self, AtomicAccess, AtomicInteger, AtomicUpdate, ByteValued, ReadVolatile, VolatileArrayRef,
-    VolatileMemory, VolatileRef, VolatileSlice, WriteVolatile,
+    self, AtomicAccess, AtomicInteger, AtomicUpdate, ByteValued, ReadVolatile, ReadVolatileAt,
+    VolatileArrayRef, VolatileMemory, VolatileRef, VolatileSlice, WriteVolatile, WriteVolatileAt,
 };

@@ -1,5 +1,7 @@
 //! Moves bytes piece by piece, to where the range or the memory ends, and says how far it came.
 
+use core::ops::ControlFlow;
+
 use guest_address::GuestAddress;
 use guest_volatile::{BS, Error as VolatileError, VolatileSlice};
 
@@ -10,12 +12,55 @@ use crate::slices::Pieces;
 
 /// How far a transfer came, and what ended it before its end.
 pub(crate) struct Progress {
+    addr: GuestAddress,
     completed: usize,
     expected: usize,
     stopped_by: Option<Error>,
 }
 
 impl Progress {
+    /// Of `count` bytes from `addr` on, none yet.
+    pub(crate) fn new(addr: GuestAddress, count: usize) -> Self {
+        Self { addr, completed: 0, expected: count, stopped_by: None }
+    }
+
+    /// The bytes moved.
+    pub(crate) fn completed(&self) -> usize {
+        self.completed
+    }
+
+    /// The same, ended by `error` before a byte more was moved.
+    pub(crate) fn stopped(self, error: Error) -> Self {
+        Self { stopped_by: Some(error), ..self }
+    }
+
+    /// Counts what came of a step that was to move `len` bytes, and breaks where it did not move all of them.
+    #[inline]
+    pub(crate) fn count(
+        &mut self,
+        outcome: core::result::Result<usize, VolatileError>,
+        len: usize,
+    ) -> ControlFlow<()> {
+        // A stream may lie about its count.
+        let (done, stopped_by) = match outcome {
+            Ok(done) if done >= len => {
+                self.completed += len;
+                return ControlFlow::Continue(());
+            }
+            Ok(done) => (done, None),
+            Err(VolatileError::PartialBuffer { completed, .. }) => (completed, None),
+            #[cfg(feature = "std")]
+            Err(VolatileError::IOErrorAfter { completed, error }) => {
+                (completed, Some(Error::IOError(error)))
+            }
+            // Its address shows only where nothing was moved before.
+            Err(error) => (0, Some(Error::at(self.addr, error))),
+        };
+        self.completed += done.min(len);
+        self.stopped_by = stopped_by;
+        ControlFlow::Break(())
+    }
+
     /// The bytes moved; an error if there are none because of one.
     pub(crate) fn partial(self) -> Result<usize> {
         match self.stopped_by {
@@ -26,7 +71,7 @@ impl Progress {
 
     /// Nothing to say of all the bytes, or how far it came.
     pub(crate) fn whole(self) -> Result<()> {
-        let Self { completed, expected, stopped_by } = self;
+        let Self { completed, expected, stopped_by, .. } = self;
         match stopped_by {
             _ if completed == expected => Ok(()),
             Some(error) => Err(error.after(completed, expected)),
@@ -46,39 +91,23 @@ pub(crate) fn transfer<'a, M: IoMemory + ?Sized>(
         usize,
     ) -> core::result::Result<usize, VolatileError>,
 ) -> Progress {
-    let mut completed = 0;
-    let ended = |completed, stopped_by| Progress { completed, expected: count, stopped_by };
+    let mut progress = Progress::new(addr, count);
     if count == 0 {
-        return ended(completed, None);
+        return progress;
     }
     let mut pieces = match memory.get_slices(addr, count, access) {
         Ok(slices) => Pieces::new(slices, count),
-        Err(error) => return ended(completed, Some(error)),
+        Err(error) => return progress.stopped(error),
     };
     while let Some(piece) = pieces.next() {
         let piece = match piece {
             Ok(piece) => piece,
-            Err(error) => return ended(completed, Some(error)),
+            Err(error) => return progress.stopped(error),
         };
         let len = piece.len();
-        // A stream may lie about its count.
-        match step(piece, completed) {
-            Ok(done) => {
-                completed += done.min(len);
-                if done < len {
-                    break;
-                }
-            }
-            Err(VolatileError::PartialBuffer { completed: done, .. }) => {
-                return ended(completed + done.min(len), None);
-            }
-            #[cfg(feature = "std")]
-            Err(VolatileError::IOErrorAfter { completed: done, error }) => {
-                return ended(completed + done.min(len), Some(Error::IOError(error)));
-            }
-            // Its address shows only where nothing was moved before.
-            Err(error) => return ended(completed, Some(Error::at(addr, error))),
+        if progress.count(step(piece, progress.completed), len).is_break() {
+            break;
         }
     }
-    ended(completed, None)
+    progress
 }

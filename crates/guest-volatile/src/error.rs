@@ -48,6 +48,8 @@ pub enum Error {
     NotWritable,
     /// A load cannot release, a store cannot acquire.
     InvalidOrdering(Ordering),
+    /// The place in a file is past the end of the largest there can be, of 2<sup>63</sup> - 1 bytes.
+    InvalidFileOffset,
     /// The source or the sink of a stream failed, before any byte was moved.
     #[cfg(feature = "std")]
     IOError(std::io::Error),
@@ -88,6 +90,7 @@ impl fmt::Display for Error {
             Self::InvalidOrdering(order) => {
                 write!(f, "memory ordering {order:?} does not fit the operation")
             }
+            Self::InvalidFileOffset => f.write_str("the place is past the end of any file"),
             // The cause is in `source`, and not repeated here.
             #[cfg(feature = "std")]
             Self::IOError(_) => f.write_str("the stream failed"),
@@ -119,18 +122,24 @@ impl Error {
         }
     }
 
-    /// The same error, with the count of bytes that were moved before it, when `left` more were to come.
+    /// The same error, with the count of bytes that were moved before it, when `left` more were to come. An error that has
+    /// no place for a count gives way to it.
     pub(crate) fn after(self, completed: usize, left: usize) -> Self {
-        let _ = (completed, left);
+        let expected = completed.saturating_add(left);
+        // The second count is what the stream says, which may lie.
+        let with = |more: usize| completed.saturating_add(more.min(left));
         match self {
             #[cfg(feature = "std")]
-            Self::IOError(error) if completed > 0 => Self::IOErrorAfter { completed, error },
-            // The second count is what the stream says, which may lie.
-            #[cfg(feature = "std")]
             Self::IOErrorAfter { completed: more, error } => {
-                Self::IOErrorAfter { completed: completed + more.min(left), error }
+                Self::IOErrorAfter { completed: with(more), error }
             }
-            other => other,
+            Self::PartialBuffer { completed: more, .. } => {
+                Self::PartialBuffer { expected, completed: with(more) }
+            }
+            error if completed == 0 => error,
+            #[cfg(feature = "std")]
+            Self::IOError(error) => Self::IOErrorAfter { completed, error },
+            _ => Self::PartialBuffer { expected, completed },
         }
     }
 }

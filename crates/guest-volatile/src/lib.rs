@@ -43,7 +43,7 @@
 //! # Features
 //!
 //! `no_std` without default features. `alloc`: [`OwnedSlice`], streams into a `Vec<u8>`. `std` (default): `io::Error` as a
-//! cause. `rawfd`: streams over file descriptors. `zerocopy`: `byte_valued!`.
+//! cause. `rawfd`: streams and positional transfers over file descriptors, `iovec`s. `zerocopy`: `byte_valued!`.
 
 #![cfg_attr(not(feature = "std"), no_std)]
 #![warn(clippy::std_instead_of_core, clippy::std_instead_of_alloc)]
@@ -66,9 +66,17 @@ mod reference;
 mod array;
 mod guard;
 mod memory;
+mod list;
 mod stream;
+mod positional;
+#[cfg(feature = "rawfd")]
+mod iovec;
 #[cfg(feature = "rawfd")]
 mod fd;
+#[cfg(feature = "rawfd")]
+mod fd_at;
+#[cfg(feature = "rawfd")]
+mod lent_iovecs;
 #[cfg(feature = "alloc")]
 mod owned;
 
@@ -82,10 +90,13 @@ pub use byte_valued::ByteValued;
 pub use endian::{Be16, Be32, Be64, BeSize, Le16, Le32, Le64, LeSize};
 pub use error::{Error, Result};
 pub use guard::{PtrGuard, PtrGuardMut};
+#[cfg(feature = "rawfd")]
+pub use lent_iovecs::{AsIovecs, Iovecs, IovecsMut};
 pub use memory::{VolatileMemory, compute_offset};
 #[cfg(feature = "alloc")]
 pub use owned::{OwnedSlice, SliceOf};
 pub use pointer::{HostPtr, HostPtrMut};
+pub use positional::{ReadVolatileAt, WriteVolatileAt};
 pub use reference::VolatileRef;
 pub use slice::{MmapInfo, VolatileSlice};
 pub use stream::{ReadVolatile, WriteVolatile};

@@ -5,7 +5,8 @@ use alloc::vec::Vec;
 
 use crate::bitmap::BitmapSlice;
 use crate::error::Result;
-use crate::slice::{VolatileSlice, complete};
+use crate::list;
+use crate::slice::VolatileSlice;
 
 /// A source of bytes that can put them straight into volatile memory.
 ///
@@ -49,7 +50,68 @@ pub trait ReadVolatile {
         &mut self,
         buf: &mut VolatileSlice<'_, B>,
     ) -> Result<()> {
-        all_of(buf, |mut rest| self.read_volatile(&mut rest))
+        self.read_exact_vectored_volatile(&mut [buf.clone()])
+    }
+
+    /// Reads into the slices of `bufs`, one after the other as if they were one, and returns how many bytes that gave.
+    /// They are marked dirty.
+    ///
+    /// A source that can reads all of them by one call: a file descriptor by one `readv(2)`. By default it is one call of
+    /// [`read_volatile`](Self::read_volatile) a slice, up to the first short one. Either way no byte is skipped.
+    ///
+    /// # Errors
+    ///
+    /// As [`read_volatile`](Self::read_volatile), with the number of bytes read if it is not 0.
+    ///
+    /// ```
+    /// use guest_volatile::{ReadVolatile, VolatileSlice};
+    /// let (mut low, mut high) = ([0u8; 2], [0u8; 4]);
+    /// let list = [VolatileSlice::from(&mut low[..]), VolatileSlice::from(&mut high[..])];
+    /// assert_eq!((&b"abcde"[..]).read_vectored_volatile(&list)?, 5);
+    /// assert_eq!((low, high), (*b"ab", *b"cde\0"));
+    /// # Ok::<(), guest_volatile::Error>(())
+    /// ```
+    fn read_vectored_volatile<B: BitmapSlice>(
+        &mut self,
+        bufs: &[VolatileSlice<'_, B>],
+    ) -> Result<usize> {
+        // A slice of its own for each call: a source may move the one it gets along as it fills it.
+        list::one_by_one(bufs, |buf, _| self.read_volatile(&mut buf.clone()))
+    }
+
+    /// Reads until the slices of `bufs` are full, over short reads and interruptions. What the list holds afterwards is not
+    /// said: it is moved along as it is filled.
+    ///
+    /// # Errors
+    ///
+    /// As [`read_exact_volatile`](Self::read_exact_volatile).
+    ///
+    /// ```
+    /// use guest_volatile::{ReadVolatile, VolatileSlice};
+    /// let (mut low, mut high) = ([0u8; 2], [0u8; 4]);
+    /// let mut list = [VolatileSlice::from(&mut low[..]), VolatileSlice::from(&mut high[..])];
+    /// assert!((&b"abcde"[..]).read_exact_vectored_volatile(&mut list).is_err()); // 5 of 6
+    /// ```
+    fn read_exact_vectored_volatile<B: BitmapSlice>(
+        &mut self,
+        bufs: &mut [VolatileSlice<'_, B>],
+    ) -> Result<()> {
+        let at_once = if self.is_read_vectored() { usize::MAX } else { 1 };
+        list::all_of(bufs, |rest, _| self.read_vectored_volatile(&rest[..rest.len().min(at_once)]))
+    }
+
+    /// Whether [`read_vectored_volatile`](Self::read_vectored_volatile) is one call for all slices.
+    ///
+    /// As `std::io::Read::is_read_vectored`. Who implements that method says so here. Of others
+    /// [`read_exact_vectored_volatile`](Self::read_exact_vectored_volatile) fills one slice after the other, and so sees
+    /// that a source has ended even where that falls on the border of two slices.
+    ///
+    /// ```
+    /// use guest_volatile::ReadVolatile;
+    /// assert!(!(&b"abc"[..]).is_read_vectored());
+    /// ```
+    fn is_read_vectored(&self) -> bool {
+        false
     }
 }
 
@@ -91,34 +153,67 @@ pub trait WriteVolatile {
     /// assert!(matches!(result, Err(Error::PartialBuffer { expected: 6, completed: 4 })));
     /// ```
     fn write_all_volatile<B: BitmapSlice>(&mut self, buf: &VolatileSlice<'_, B>) -> Result<()> {
-        all_of(buf, |rest| self.write_volatile(&rest))
+        self.write_all_vectored_volatile(&mut [buf.clone()])
     }
-}
 
-/// Calls `transfer` on what is left of `buf` until nothing is, over short transfers and interruptions.
-fn all_of<'a, B: BitmapSlice>(
-    buf: &VolatileSlice<'a, B>,
-    mut transfer: impl FnMut(VolatileSlice<'a, B>) -> Result<usize>,
-) -> Result<()> {
-    let mut completed = 0;
-    while completed < buf.len() {
-        match retry(|| transfer(buf.offset(completed)?)) {
-            Ok(0) => break,
-            // A stream may lie about its count; nothing here relies on it.
-            Ok(count) => completed += count.min(buf.len() - completed),
-            Err(error) => return Err(error.after(completed, buf.len() - completed)),
-        }
+    /// Writes from the slices of `bufs`, one after the other as if they were one, and returns how many bytes that took.
+    ///
+    /// A sink that can takes all of them by one call: a file descriptor by one `writev(2)`. By default it is one call of
+    /// [`write_volatile`](Self::write_volatile) a slice, up to the first short one.
+    ///
+    /// # Errors
+    ///
+    /// As [`write_volatile`](Self::write_volatile), with the number of bytes taken if it is not 0.
+    ///
+    /// ```
+    /// use guest_volatile::{VolatileSlice, WriteVolatile};
+    /// let (mut low, mut high) = (*b"ab", *b"cde");
+    /// let list = [VolatileSlice::from(&mut low[..]), VolatileSlice::from(&mut high[..])];
+    /// let mut sink = Vec::new();
+    /// assert_eq!(sink.write_vectored_volatile(&list)?, 5);
+    /// assert_eq!(sink, b"abcde");
+    /// # Ok::<(), guest_volatile::Error>(())
+    /// ```
+    fn write_vectored_volatile<B: BitmapSlice>(
+        &mut self,
+        bufs: &[VolatileSlice<'_, B>],
+    ) -> Result<usize> {
+        list::one_by_one(bufs, |buf, _| self.write_volatile(buf))
     }
-    complete(buf.len(), completed)
-}
 
-/// Calls `transfer` until it is not interrupted.
-fn retry(mut transfer: impl FnMut() -> Result<usize>) -> Result<usize> {
-    loop {
-        match transfer() {
-            Err(error) if error.is_interrupted() => {}
-            result => return result,
-        }
+    /// Writes all of the slices of `bufs`, over short writes and interruptions. Each byte of them is read once. What the
+    /// list holds afterwards is not said: it is moved along as it is emptied.
+    ///
+    /// # Errors
+    ///
+    /// As [`write_all_volatile`](Self::write_all_volatile).
+    ///
+    /// ```
+    /// use guest_volatile::{Error, VolatileSlice, WriteVolatile};
+    /// let (mut low, mut high) = (*b"ab", *b"cde");
+    /// let mut list = [VolatileSlice::from(&mut low[..]), VolatileSlice::from(&mut high[..])];
+    /// let mut room = [0u8; 4];
+    /// let result = (&mut room[..]).write_all_vectored_volatile(&mut list);
+    /// assert!(matches!(result, Err(Error::PartialBuffer { expected: 5, completed: 4 })));
+    /// ```
+    fn write_all_vectored_volatile<B: BitmapSlice>(
+        &mut self,
+        bufs: &mut [VolatileSlice<'_, B>],
+    ) -> Result<()> {
+        let at_once = if self.is_write_vectored() { usize::MAX } else { 1 };
+        list::all_of(bufs, |rest, _| self.write_vectored_volatile(&rest[..rest.len().min(at_once)]))
+    }
+
+    /// Whether [`write_vectored_volatile`](Self::write_vectored_volatile) is one call for all slices.
+    ///
+    /// As `std::io::Write::is_write_vectored`. Who implements that method says so here.
+    ///
+    /// ```
+    /// use guest_volatile::WriteVolatile;
+    /// assert!(!Vec::new().is_write_vectored());
+    /// ```
+    fn is_write_vectored(&self) -> bool {
+        false
     }
 }
 
@@ -142,7 +237,7 @@ impl<B: BitmapSlice> VolatileSlice<'_, B> {
             return Ok(0);
         }
         // A slice of its own for each call: a source may move the one it gets along as it fills it.
-        let count = retry(|| src.read_volatile(&mut target.clone()))?;
+        let count = list::retry(|| src.read_volatile(&mut target.clone()))?;
         // A source may lie about its count.
         Ok(count.min(target.len()))
     }
@@ -161,8 +256,7 @@ impl<B: BitmapSlice> VolatileSlice<'_, B> {
         if count == 0 {
             return Ok(());
         }
-        let target = self.subslice(offset, count)?;
-        all_of(&target, |mut rest| src.read_volatile(&mut rest))
+        src.read_exact_vectored_volatile(&mut [self.subslice(offset, count)?])
     }
 
     /// Writes once to `dst` from the bytes from `offset` on, `count` or as many as there are, and returns how
@@ -182,7 +276,7 @@ impl<B: BitmapSlice> VolatileSlice<'_, B> {
         if source.is_empty() {
             return Ok(0);
         }
-        let count = retry(|| dst.write_volatile(&source))?;
+        let count = list::retry(|| dst.write_volatile(&source))?;
         Ok(count.min(source.len()))
     }
 
@@ -208,8 +302,7 @@ impl<B: BitmapSlice> VolatileSlice<'_, B> {
         if count == 0 {
             return Ok(());
         }
-        let source = self.subslice(offset, count)?;
-        all_of(&source, |rest| dst.write_volatile(&rest))
+        dst.write_all_vectored_volatile(&mut [self.subslice(offset, count)?])
     }
 }
 

@@ -3,7 +3,7 @@
 mod common;
 
 use std::fs::File;
-use std::io::{Read, Seek, Write};
+use std::io::{ErrorKind, Read, Seek, Write};
 use std::net::{TcpListener, TcpStream};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::{UnixDatagram, UnixStream};
@@ -105,8 +105,6 @@ enum Unreadable {
     WriteOnly,
     /// `EISDIR`.
     Directory,
-    /// `EAGAIN`.
-    EmptyAndNonblocking,
 }
 
 impl Unreadable {
@@ -114,13 +112,6 @@ impl Unreadable {
         match self {
             Self::WriteOnly => File::options().write(true).open(&file.0).expect("made").into(),
             Self::Directory => File::open(env!("CARGO_TARGET_TMPDIR")).expect("a directory").into(),
-            Self::EmptyAndNonblocking => {
-                let (sender, receiver) = UnixStream::pair().expect("a pair of sockets");
-                receiver.set_nonblocking(true).expect("a socket");
-                // It stays open, or the receiver would be at its end and not fail.
-                std::mem::forget(sender);
-                receiver.into()
-            }
         }
     }
 }
@@ -129,7 +120,6 @@ impl Unreadable {
 #[rstest]
 #[case::write_only("write-only", Unreadable::WriteOnly)]
 #[case::directory("directory", Unreadable::Directory)]
-#[case::empty("empty", Unreadable::EmptyAndNonblocking)]
 fn a_failed_read_marks_its_whole_target(#[case] name: &str, #[case] unreadable: Unreadable) {
     let (mut ram, log) = (Ram::<64>::counting(), Log::default());
     let before = ram.0;
@@ -148,17 +138,43 @@ fn a_failed_read_marks_its_whole_target(#[case] name: &str, #[case] unreadable: 
     assert_eq!(bytes(&memory), before);
 }
 
+// POSIX: EAGAIN says that nothing was there to be read. Who polls a device must not dirty all of its buffer each time.
+#[test]
+fn a_read_that_has_nothing_yet_marks_nothing() {
+    let (mut ram, log) = (Ram::<64>::counting(), Log::default());
+    let memory = log.watch(ram.slice());
+    let (mut sender, mut receiver) = UnixStream::pair().expect("a pair of sockets");
+    receiver.set_nonblocking(true).expect("a socket");
+    let error = memory.read_volatile_from(8, &mut receiver, 32).expect_err("nothing there");
+    assert!(matches!(error, Error::IOError(error) if error.kind() == ErrorKind::WouldBlock));
+    let (low, high) = memory.split_at(20).expect("20 of 64 bytes");
+    let error = receiver.read_vectored_volatile(&[low, high]).expect_err("nothing there");
+    assert!(matches!(error, Error::IOError(error) if error.kind() == ErrorKind::WouldBlock));
+    assert_eq!(log.take(), []);
+
+    sender.write_all(&[7; 10]).expect("room in the socket");
+    match memory.read_exact_volatile_from(8, &mut receiver, 32) {
+        Err(Error::IOErrorAfter { completed: 10, error }) => {
+            assert_eq!(error.kind(), ErrorKind::WouldBlock);
+        }
+        other => panic!("{other:?}"),
+    }
+    assert_eq!(log.take(), [(8, 10)]);
+}
+
 // SEMANTICS 11, 20: what came before the failure is counted, and what failed is marked.
 #[test]
 fn a_read_that_fails_after_progress_keeps_the_count() {
     let (mut ram, log) = (Ram::<64>::zeroed(), Log::default());
     let memory = log.watch(ram.slice());
     let (mut sender, mut receiver) = UnixStream::pair().expect("a pair of sockets");
-    receiver.set_nonblocking(true).expect("a socket");
     sender.write_all(&[7; 10]).expect("room in the socket");
+    // The sender goes without having read this: that is a reset, after what it has sent.
+    receiver.write_all(&[0]).expect("room in the socket");
+    drop(sender);
     match memory.read_exact_volatile_from(8, &mut receiver, 32) {
         Err(Error::IOErrorAfter { completed: 10, error }) => {
-            assert_eq!(error.kind(), std::io::ErrorKind::WouldBlock);
+            assert_eq!(error.kind(), ErrorKind::ConnectionReset);
         }
         other => panic!("{other:?}"),
     }

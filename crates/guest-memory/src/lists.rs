@@ -1,0 +1,163 @@
+//! Moves the bytes of a range by as few calls as its pieces allow: one where they fit into one list.
+
+use alloc::vec::Vec;
+use core::slice::from_mut;
+
+use guest_address::GuestAddress;
+use guest_volatile::{BS, BitmapSlice, Error as VolatileError, VolatileSlice};
+
+use crate::error::{Error, Result};
+use crate::io_memory::IoMemory;
+use crate::permissions::Permissions;
+use crate::slices::{IoMemorySliceIterator, Pieces};
+use crate::transfer::Progress;
+
+/// The pieces of one list at most: what a system call takes (`IOV_MAX`). A range of more goes in several.
+const MOST: usize = 1024;
+
+type Outcome<T> = core::result::Result<T, VolatileError>;
+
+/// The one slice of all the bytes, if it is at hand and permits the access: nothing stands in its way then.
+#[inline(always)]
+pub(crate) fn at_hand<M: IoMemory + ?Sized>(
+    memory: &M,
+    addr: GuestAddress,
+    count: usize,
+    access: Permissions,
+) -> Option<VolatileSlice<'_, BS<'_, M::Bitmap>>> {
+    let slice = memory.find_io_slice(addr, count, access)?;
+    if access.has_write() && slice.is_read_only() {
+        return None;
+    }
+    // A memory of somebody else's making may give another length than was asked for.
+    if slice.len() == count { Some(slice) } else { None }
+}
+
+/// Calls `step` with the pieces of the range, in lists as long as can be, with the bytes of the list and those done before
+/// it, until one does less than its list. Pieces that the access is not good for are not in any list.
+#[inline]
+pub(crate) fn transfer_lists<'a, M: IoMemory + ?Sized>(
+    memory: &'a M,
+    addr: GuestAddress,
+    count: usize,
+    access: Permissions,
+    mut step: impl FnMut(&mut [VolatileSlice<'a, BS<'a, M::Bitmap>>], usize, usize) -> Outcome<usize>,
+) -> Progress {
+    if let Some(mut slice) = at_hand(memory, addr, count, access) {
+        let mut progress = Progress::new(addr, count);
+        let _ = progress.count(step(from_mut(&mut slice), count, 0), count);
+        return progress;
+    }
+    in_lists(memory, addr, count, access, step)
+}
+
+/// As [`transfer_lists`], without a short way.
+#[cold]
+#[inline(never)]
+fn in_lists<'a, M: IoMemory + ?Sized>(
+    memory: &'a M,
+    addr: GuestAddress,
+    count: usize,
+    access: Permissions,
+    mut step: impl FnMut(&mut [VolatileSlice<'a, BS<'a, M::Bitmap>>], usize, usize) -> Outcome<usize>,
+) -> Progress {
+    let mut progress = Progress::new(addr, count);
+    if count == 0 {
+        return progress;
+    }
+    let slices = match memory.get_slices(addr, count, access) {
+        Ok(slices) => Pieces::new(slices, count),
+        Err(error) => return progress.stopped(error),
+    };
+    let mut pieces = Permitted::new(slices, addr, access);
+    while let Some(first) = pieces.next() {
+        let before = progress.completed();
+        let mut run = |list: &mut [VolatileSlice<'a, _>], end: usize| {
+            let len = end - before;
+            progress.count(step(list, len, before), len)
+        };
+        // One or two pieces are nearly all there is; only three are worth an allocation.
+        let flow = match pieces.next() {
+            None => run(&mut [first], pieces.found),
+            Some(second) => match pieces.next() {
+                None => run(&mut [first, second], pieces.found),
+                Some(third) => {
+                    let mut list = Vec::from([first, second, third]);
+                    while list.len() < MOST
+                        && let Some(piece) = pieces.next()
+                    {
+                        list.push(piece);
+                    }
+                    run(&mut list, pieces.found)
+                }
+            },
+        };
+        if flow.is_break() {
+            return progress;
+        }
+    }
+    match pieces.stopped_by() {
+        Some(error) => progress.stopped(error),
+        None => progress,
+    }
+}
+
+/// The pieces of a range up to the first that is not there, or that the access is not good for.
+pub(crate) struct Permitted<I> {
+    pieces: Pieces<I>,
+    addr: GuestAddress,
+    access: Permissions,
+    /// The bytes of the pieces that were given.
+    found: usize,
+    /// Why there was no further one.
+    stopped_by: Option<Error>,
+}
+
+impl<I> Permitted<I> {
+    /// Of the range that starts at `addr`.
+    pub(crate) fn new(pieces: Pieces<I>, addr: GuestAddress, access: Permissions) -> Self {
+        Self { pieces, addr, access, found: 0, stopped_by: None }
+    }
+
+    /// Why there was no further piece, if it was not the end of the range.
+    pub(crate) fn stopped_by(self) -> Option<Error> {
+        self.stopped_by
+    }
+
+    pub(crate) fn next<'a, B: BitmapSlice>(&mut self) -> Option<VolatileSlice<'a, B>>
+    where
+        I: IoMemorySliceIterator<'a, B>,
+    {
+        if self.stopped_by.is_some() {
+            return None;
+        }
+        let piece = self.pieces.next()?.and_then(|piece| {
+            if !(self.access.has_write() && piece.is_read_only()) {
+                return Ok(piece);
+            }
+            // Below the end of the range: no overflow.
+            let addr = GuestAddress(self.addr.0.wrapping_add(self.found as u64));
+            Err(Error::AccessDenied { addr, access: Permissions::Write })
+        });
+        match piece {
+            Ok(piece) => {
+                self.found += piece.len();
+                Some(piece)
+            }
+            Err(error) => {
+                self.stopped_by = Some(error);
+                None
+            }
+        }
+    }
+}
+
+/// Calls `transfer` until it is not interrupted.
+pub(crate) fn uninterrupted(mut transfer: impl FnMut() -> Outcome<usize>) -> Outcome<usize> {
+    loop {
+        match transfer() {
+            Err(error) if error.is_interrupted() => {}
+            outcome => return outcome,
+        }
+    }
+}
