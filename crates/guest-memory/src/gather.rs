@@ -3,7 +3,7 @@
 use guest_address::GuestAddress;
 use guest_volatile::{BS, Error as VolatileError, VolatileSlice};
 
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::io_memory::IoMemory;
 use crate::lists::{Permitted, at_hand};
 use crate::permissions::Permissions;

@@ -6,7 +6,7 @@ use core::slice::from_mut;
 use guest_address::GuestAddress;
 use guest_volatile::{BS, BitmapSlice, Error as VolatileError, VolatileSlice};
 
-use crate::error::{Error, Result};
+use crate::error::Error;
 use crate::io_memory::IoMemory;
 use crate::permissions::Permissions;
 use crate::slices::{IoMemorySliceIterator, Pieces};
@@ -15,7 +15,7 @@ use crate::transfer::Progress;
 /// The pieces of one list at most: what a system call takes (`IOV_MAX`). A range of more goes in several.
 const MOST: usize = 1024;
 
-type Outcome<T> = core::result::Result<T, VolatileError>;
+type Outcome<T> = Result<T, VolatileError>;
 
 /// The one slice of all the bytes, if it is at hand and permits the access: nothing stands in its way then.
 #[inline(always)]
