@@ -3,11 +3,12 @@
 use alloc::vec::Vec;
 use core::slice::from_mut;
 
-use guest_address::GuestAddress;
+use guest_address::{Address, GuestAddress};
 use guest_volatile::{BS, BitmapSlice, Error as VolatileError, VolatileSlice};
 
 use crate::error::Error;
 use crate::io_memory::IoMemory;
+use crate::memory::{GuestMemory, rest};
 use crate::permissions::Permissions;
 use crate::slices::{IoMemorySliceIterator, Pieces};
 use crate::transfer::Progress;
@@ -33,22 +34,86 @@ pub(crate) fn at_hand<M: IoMemory + ?Sized>(
     if slice.len() == count { Some(slice) } else { None }
 }
 
+/// The two slices of all the bytes, if they lie in two regions and are at hand.
+#[inline(always)]
+fn two_at_hand<M: IoMemory + ?Sized>(
+    memory: &M,
+    addr: GuestAddress,
+    count: usize,
+    access: Permissions,
+) -> Option<[VolatileSlice<'_, BS<'_, M::Bitmap>>; 2]> {
+    let (region, inside) = memory.physical_memory()?.to_region_addr(addr)?;
+    let first = rest(region, inside, count);
+    let border = addr.checked_add(first as u64)?;
+    // Of nothing, there is no slice at hand.
+    Some([at_hand(memory, addr, first, access)?, at_hand(memory, border, count - first, access)?])
+}
+
 /// Calls `step` with the pieces of the range, in lists as long as can be, with the bytes of the list and those done before
 /// it, until one does less than its list. Pieces that the access is not good for are not in any list.
-#[inline]
+///
+/// The first way, of one or two pieces, keeps the count in a register: what goes through memory here is paid for by every
+/// transfer.
+#[inline(always)]
 pub(crate) fn transfer_lists<'a, M: IoMemory + ?Sized>(
     memory: &'a M,
     addr: GuestAddress,
     count: usize,
     access: Permissions,
     mut step: impl FnMut(&mut [VolatileSlice<'a, BS<'a, M::Bitmap>>], usize, usize) -> Outcome<usize>,
-) -> Progress {
-    if let Some(mut slice) = at_hand(memory, addr, count, access) {
-        let mut progress = Progress::new(addr, count);
-        let _ = progress.count(step(from_mut(&mut slice), count, 0), count);
-        return progress;
+) -> Moved {
+    let (mut one, mut two);
+    let list = if let Some(slice) = at_hand(memory, addr, count, access) {
+        one = slice;
+        from_mut(&mut one)
+    } else if let Some(slices) = two_at_hand(memory, addr, count, access) {
+        two = slices;
+        &mut two[..]
+    } else {
+        return Moved { expected: count, how: Err(in_lists(memory, addr, count, access, step)) };
+    };
+    let how = match step(list, count, 0) {
+        // A stream may lie about its count.
+        Ok(done) => Ok(done.min(count)),
+        Err(error) => Err(failed(addr, count, error)),
+    };
+    Moved { expected: count, how }
+}
+
+/// What came of a transfer: a count and no error, or the long story.
+pub(crate) struct Moved {
+    expected: usize,
+    how: core::result::Result<usize, Progress>,
+}
+
+impl Moved {
+    /// The bytes moved; an error if there are none because of one.
+    #[inline(always)]
+    pub(crate) fn partial(self) -> crate::error::Result<usize> {
+        match self.how {
+            Ok(done) => Ok(done),
+            Err(progress) => progress.partial(),
+        }
     }
-    in_lists(memory, addr, count, access, step)
+
+    /// Nothing to say of all the bytes, or how far it came.
+    #[inline(always)]
+    pub(crate) fn whole(self) -> crate::error::Result<()> {
+        match self.how {
+            Ok(done) if done == self.expected => Ok(()),
+            Ok(completed) => Err(Error::PartialBuffer { expected: self.expected, completed }),
+            Err(progress) => progress.whole(),
+        }
+    }
+}
+
+/// What came of the one step that was to move all bytes.
+#[cold]
+#[inline(never)]
+fn failed(addr: GuestAddress, count: usize, error: VolatileError) -> Progress {
+    let mut progress = Progress::new(addr, count);
+    let _ = progress.count(Err(error), count);
+    progress
 }
 
 /// As [`transfer_lists`], without a short way.
@@ -70,7 +135,9 @@ fn in_lists<'a, M: IoMemory + ?Sized>(
         Err(error) => return progress.stopped(error),
     };
     let mut pieces = Permitted::new(slices, addr, access);
-    while let Some(first) = pieces.next() {
+    while pieces.found < count
+        && let Some(first) = pieces.next()
+    {
         let before = progress.completed();
         let mut run = |list: &mut [VolatileSlice<'a, _>], end: usize| {
             let len = end - before;
@@ -79,6 +146,7 @@ fn in_lists<'a, M: IoMemory + ?Sized>(
         // One or two pieces are nearly all there is; only three are worth an allocation.
         let flow = match pieces.next() {
             None => run(&mut [first], pieces.found),
+            Some(second) if pieces.found == count => run(&mut [first, second], count),
             Some(second) => match pieces.next() {
                 None => run(&mut [first, second], pieces.found),
                 Some(third) => {
@@ -124,6 +192,7 @@ impl<I> Permitted<I> {
         self.stopped_by
     }
 
+    #[inline]
     pub(crate) fn next<'a, B: BitmapSlice>(&mut self) -> Option<VolatileSlice<'a, B>>
     where
         I: IoMemorySliceIterator<'a, B>,
@@ -153,11 +222,12 @@ impl<I> Permitted<I> {
 }
 
 /// Calls `transfer` until it is not interrupted.
+#[inline(always)]
 pub(crate) fn uninterrupted(mut transfer: impl FnMut() -> Outcome<usize>) -> Outcome<usize> {
     loop {
-        match transfer() {
-            Err(error) if error.is_interrupted() => {}
-            outcome => return outcome,
+        let outcome = transfer();
+        if !outcome.as_ref().is_err_and(VolatileError::is_interrupted) {
+            return outcome;
         }
     }
 }

@@ -124,6 +124,7 @@ pub trait PositionalBytes<A>: Bytes<A> {
 }
 
 /// The place `done` bytes past `offset`.
+#[inline(always)]
 fn further(offset: u64, done: usize) -> core::result::Result<u64, VolatileError> {
     offset.checked_add(done as u64).ok_or(VolatileError::InvalidFileOffset)
 }

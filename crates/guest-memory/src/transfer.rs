@@ -20,11 +20,13 @@ pub(crate) struct Progress {
 
 impl Progress {
     /// Of `count` bytes from `addr` on, none yet.
+    #[inline(always)]
     pub(crate) fn new(addr: GuestAddress, count: usize) -> Self {
         Self { addr, completed: 0, expected: count, stopped_by: None }
     }
 
     /// The bytes moved.
+    #[inline(always)]
     pub(crate) fn completed(&self) -> usize {
         self.completed
     }
@@ -35,33 +37,43 @@ impl Progress {
     }
 
     /// Counts what came of a step that was to move `len` bytes, and breaks where it did not move all of them.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn count(
         &mut self,
         outcome: core::result::Result<usize, VolatileError>,
         len: usize,
     ) -> ControlFlow<()> {
-        // A stream may lie about its count.
-        let (done, stopped_by) = match outcome {
-            Ok(done) if done >= len => {
-                self.completed += len;
-                return ControlFlow::Continue(());
+        match outcome {
+            Ok(done) => {
+                // A stream may lie about its count.
+                self.completed += done.min(len);
+                if done < len { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
             }
-            Ok(done) => (done, None),
-            Err(VolatileError::PartialBuffer { completed, .. }) => (completed, None),
+            Err(error) => {
+                self.fail(error, len);
+                ControlFlow::Break(())
+            }
+        }
+    }
+
+    /// Counts what a step moved of `len` bytes before it failed.
+    #[cold]
+    fn fail(&mut self, error: VolatileError, len: usize) {
+        let (done, stopped_by) = match error {
+            VolatileError::PartialBuffer { completed, .. } => (completed, None),
             #[cfg(feature = "std")]
-            Err(VolatileError::IOErrorAfter { completed, error }) => {
+            VolatileError::IOErrorAfter { completed, error } => {
                 (completed, Some(Error::IOError(error)))
             }
             // Its address shows only where nothing was moved before.
-            Err(error) => (0, Some(Error::at(self.addr, error))),
+            error => (0, Some(Error::at(self.addr, error))),
         };
         self.completed += done.min(len);
         self.stopped_by = stopped_by;
-        ControlFlow::Break(())
     }
 
     /// The bytes moved; an error if there are none because of one.
+    #[inline(always)]
     pub(crate) fn partial(self) -> Result<usize> {
         match self.stopped_by {
             Some(error) if self.completed == 0 => Err(error),
@@ -70,6 +82,7 @@ impl Progress {
     }
 
     /// Nothing to say of all the bytes, or how far it came.
+    #[inline(always)]
     pub(crate) fn whole(self) -> Result<()> {
         let Self { completed, expected, stopped_by, .. } = self;
         match stopped_by {

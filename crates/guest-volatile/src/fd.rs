@@ -12,7 +12,7 @@ use std::os::unix::net::UnixStream;
 use crate::bitmap::BitmapSlice;
 use crate::error::{Error, Result};
 use crate::iovec;
-use crate::list::{mark_first, total};
+use crate::list::mark_first;
 use crate::slice::VolatileSlice;
 use crate::stream::{ReadVolatile, WriteVolatile};
 
@@ -48,6 +48,7 @@ pub(crate) fn emptied(count: libc::ssize_t) -> Result<usize> {
 }
 
 /// One `read(2)` into the start of `buf`.
+#[inline]
 fn read<B: BitmapSlice>(fd: BorrowedFd<'_>, buf: &VolatileSlice<'_, B>) -> Result<usize> {
     let dst = buf.writable(0, buf.len()).ok_or(Error::NotWritable)?;
     // SAFETY: read(2) writes at most `buf.len()` bytes at `dst`, valid for writing by `writable`; the descriptor is open as
@@ -57,22 +58,18 @@ fn read<B: BitmapSlice>(fd: BorrowedFd<'_>, buf: &VolatileSlice<'_, B>) -> Resul
 }
 
 /// One `readv(2)` into `bufs`, or none if they have no bytes.
+#[inline(never)]
 fn readv<B: BitmapSlice>(fd: BorrowedFd<'_>, bufs: &[VolatileSlice<'_, B>]) -> Result<usize> {
-    match bufs {
-        _ if total(bufs) == 0 => Ok(0),
-        [buf] => read(fd, buf),
-        _ => {
-            let count = iovec::of_targets(bufs, |iovecs, count| {
-                // SAFETY: readv(2) reads `count` structures at `iovecs` and writes the bytes that they stand for, valid for
-                // writing by `of_targets`; the descriptor is open as long as it is borrowed.
-                unsafe { libc::readv(fd.as_raw_fd(), iovecs, count) }
-            })?;
-            filled(bufs, count)
-        }
-    }
+    let count = iovec::of_targets(bufs, |iovecs, count| {
+        // SAFETY: readv(2) reads `count` structures at `iovecs` and writes the bytes that they stand for, valid for writing by
+        // `of_targets`; the descriptor is open as long as it is borrowed.
+        Ok(unsafe { libc::readv(fd.as_raw_fd(), iovecs, count) })
+    })?;
+    filled(bufs, count)
 }
 
 /// One `write(2)` from the start of `buf`.
+#[inline]
 fn write<B: BitmapSlice>(fd: BorrowedFd<'_>, buf: &VolatileSlice<'_, B>) -> Result<usize> {
     let src = buf.readable(0, buf.len()).ok_or(Error::NotReadable)?;
     // SAFETY: write(2) reads at most `buf.len()` bytes at `src`, valid for reading by `readable`; the descriptor is open as
@@ -81,29 +78,32 @@ fn write<B: BitmapSlice>(fd: BorrowedFd<'_>, buf: &VolatileSlice<'_, B>) -> Resu
 }
 
 /// One `writev(2)` from `bufs`, or none if they have no bytes.
+#[inline(never)]
 fn writev<B: BitmapSlice>(fd: BorrowedFd<'_>, bufs: &[VolatileSlice<'_, B>]) -> Result<usize> {
-    match bufs {
-        _ if total(bufs) == 0 => Ok(0),
-        [buf] => write(fd, buf),
-        _ => emptied(iovec::of_sources(bufs, |iovecs, count| {
-            // SAFETY: writev(2) reads `count` structures at `iovecs` and the bytes that they stand for, valid for reading by
-            // `of_sources`; the descriptor is open as long as it is borrowed.
-            unsafe { libc::writev(fd.as_raw_fd(), iovecs, count) }
-        })?),
-    }
+    emptied(iovec::of_sources(bufs, |iovecs, count| {
+        // SAFETY: writev(2) reads `count` structures at `iovecs` and the bytes that they stand for, valid for reading by
+        // `of_sources`; the descriptor is open as long as it is borrowed.
+        Ok(unsafe { libc::writev(fd.as_raw_fd(), iovecs, count) })
+    })?)
 }
 
 macro_rules! sources {
     ($($type:ty)*) => {$(
         impl ReadVolatile for $type {
+            #[inline]
             fn read_volatile<B: BitmapSlice>(&mut self, buf: &mut VolatileSlice<'_, B>) -> Result<usize> {
                 read(self.as_fd(), buf)
             }
 
+            #[inline]
             fn read_vectored_volatile<B: BitmapSlice>(&mut self, bufs: &[VolatileSlice<'_, B>]) -> Result<usize> {
-                readv(self.as_fd(), bufs)
+                match bufs {
+                    [buf] => read(self.as_fd(), buf),
+                    _ => readv(self.as_fd(), bufs),
+                }
             }
 
+            #[inline]
             fn is_read_vectored(&self) -> bool {
                 true
             }
@@ -114,14 +114,20 @@ macro_rules! sources {
 macro_rules! sinks {
     ($($type:ty)*) => {$(
         impl WriteVolatile for $type {
+            #[inline]
             fn write_volatile<B: BitmapSlice>(&mut self, buf: &VolatileSlice<'_, B>) -> Result<usize> {
                 write(self.as_fd(), buf)
             }
 
+            #[inline]
             fn write_vectored_volatile<B: BitmapSlice>(&mut self, bufs: &[VolatileSlice<'_, B>]) -> Result<usize> {
-                writev(self.as_fd(), bufs)
+                match bufs {
+                    [buf] => write(self.as_fd(), buf),
+                    _ => writev(self.as_fd(), bufs),
+                }
             }
 
+            #[inline]
             fn is_write_vectored(&self) -> bool {
                 true
             }

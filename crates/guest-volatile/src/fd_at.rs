@@ -9,7 +9,6 @@ use crate::bitmap::BitmapSlice;
 use crate::error::{Error, Result};
 use crate::fd::{emptied, filled};
 use crate::iovec;
-use crate::list::total;
 use crate::positional::{ReadVolatileAt, WriteVolatileAt};
 use crate::slice::VolatileSlice;
 
@@ -29,11 +28,13 @@ mod calls {
 }
 
 /// `offset` as the system counts: signed.
+#[inline]
 fn place(offset: u64) -> Result<calls::Offset> {
     calls::Offset::try_from(offset).map_err(|_| Error::InvalidFileOffset)
 }
 
 /// One `pread(2)` into the start of `buf`, or none if it has no bytes.
+#[inline]
 fn pread<B: BitmapSlice>(
     fd: BorrowedFd<'_>,
     buf: &VolatileSlice<'_, B>,
@@ -51,27 +52,23 @@ fn pread<B: BitmapSlice>(
 }
 
 /// One `preadv(2)` into `bufs`, or none if they have no bytes.
+#[inline(never)]
 fn preadv<B: BitmapSlice>(
     fd: BorrowedFd<'_>,
     bufs: &[VolatileSlice<'_, B>],
     offset: u64,
 ) -> Result<usize> {
-    match bufs {
-        _ if total(bufs) == 0 => Ok(0),
-        [buf] => pread(fd, buf, offset),
-        _ => {
-            let offset = place(offset)?;
-            let count = iovec::of_targets(bufs, |iovecs, count| {
-                // SAFETY: preadv(2) reads `count` structures at `iovecs` and writes the bytes that they stand for, valid
-                // for writing by `of_targets`; the descriptor is open as long as it is borrowed.
-                unsafe { calls::preadv(fd.as_raw_fd(), iovecs, count, offset) }
-            })?;
-            filled(bufs, count)
-        }
-    }
+    let count = iovec::of_targets(bufs, |iovecs, count| {
+        let offset = place(offset)?;
+        // SAFETY: preadv(2) reads `count` structures at `iovecs` and writes the bytes that they stand for, valid for writing by
+        // `of_targets`; the descriptor is open as long as it is borrowed.
+        Ok(unsafe { calls::preadv(fd.as_raw_fd(), iovecs, count, offset) })
+    })?;
+    filled(bufs, count)
 }
 
 /// One `pwrite(2)` from the start of `buf`, or none if it has no bytes.
+#[inline]
 fn pwrite<B: BitmapSlice>(
     fd: BorrowedFd<'_>,
     buf: &VolatileSlice<'_, B>,
@@ -88,52 +85,57 @@ fn pwrite<B: BitmapSlice>(
 }
 
 /// One `pwritev(2)` from `bufs`, or none if they have no bytes.
+#[inline(never)]
 fn pwritev<B: BitmapSlice>(
     fd: BorrowedFd<'_>,
     bufs: &[VolatileSlice<'_, B>],
     offset: u64,
 ) -> Result<usize> {
-    match bufs {
-        _ if total(bufs) == 0 => Ok(0),
-        [buf] => pwrite(fd, buf, offset),
-        _ => {
-            let offset = place(offset)?;
-            emptied(iovec::of_sources(bufs, |iovecs, count| {
-                // SAFETY: pwritev(2) reads `count` structures at `iovecs` and the bytes that they stand for, valid for
-                // reading by `of_sources`; the descriptor is open as long as it is borrowed.
-                unsafe { calls::pwritev(fd.as_raw_fd(), iovecs, count, offset) }
-            })?)
-        }
-    }
+    emptied(iovec::of_sources(bufs, |iovecs, count| {
+        let offset = place(offset)?;
+        // SAFETY: pwritev(2) reads `count` structures at `iovecs` and the bytes that they stand for, valid for reading by
+        // `of_sources`; the descriptor is open as long as it is borrowed.
+        Ok(unsafe { calls::pwritev(fd.as_raw_fd(), iovecs, count, offset) })
+    })?)
 }
 
 macro_rules! files {
     ($($type:ty)*) => {$(
         impl ReadVolatileAt for $type {
+            #[inline]
             fn read_volatile_at<B: BitmapSlice>(&self, buf: &VolatileSlice<'_, B>, offset: u64) -> Result<usize> {
                 pread(self.as_fd(), buf, offset)
             }
 
+            #[inline]
             fn read_vectored_volatile_at<B: BitmapSlice>(
                 &self,
                 bufs: &[VolatileSlice<'_, B>],
                 offset: u64,
             ) -> Result<usize> {
-                preadv(self.as_fd(), bufs, offset)
+                match bufs {
+                    [buf] => pread(self.as_fd(), buf, offset),
+                    _ => preadv(self.as_fd(), bufs, offset),
+                }
             }
         }
 
         impl WriteVolatileAt for $type {
+            #[inline]
             fn write_volatile_at<B: BitmapSlice>(&self, buf: &VolatileSlice<'_, B>, offset: u64) -> Result<usize> {
                 pwrite(self.as_fd(), buf, offset)
             }
 
+            #[inline]
             fn write_vectored_volatile_at<B: BitmapSlice>(
                 &self,
                 bufs: &[VolatileSlice<'_, B>],
                 offset: u64,
             ) -> Result<usize> {
-                pwritev(self.as_fd(), bufs, offset)
+                match bufs {
+                    [buf] => pwrite(self.as_fd(), buf, offset),
+                    _ => pwritev(self.as_fd(), bufs, offset),
+                }
             }
         }
     )*};

@@ -38,12 +38,14 @@ impl<B: BitmapSlice> VolatileSlice<'_, B> {
 }
 
 /// The number of bytes of all slices; `usize::MAX` if they are more, which takes slices that overlap.
+#[inline]
 pub(crate) fn total<B>(bufs: &[VolatileSlice<'_, B>]) -> usize {
     bufs.iter().fold(0, |sum, buf| sum.saturating_add(buf.len()))
 }
 
 /// Marks the first `count` bytes of the list dirty, or as many as there are.
 #[cfg(feature = "rawfd")]
+#[inline]
 pub(crate) fn mark_first<B: BitmapSlice>(bufs: &[VolatileSlice<'_, B>], mut count: usize) {
     for buf in bufs {
         if count == 0 {
@@ -56,6 +58,7 @@ pub(crate) fn mark_first<B: BitmapSlice>(bufs: &[VolatileSlice<'_, B>], mut coun
 }
 
 /// Calls `transfer` until it is not interrupted.
+#[inline(always)]
 pub(crate) fn retry<T>(mut transfer: impl FnMut() -> Result<T>) -> Result<T> {
     loop {
         match transfer() {
@@ -89,17 +92,38 @@ pub(crate) fn one_by_one<'a, B: BitmapSlice>(
 
 /// Calls `transfer` on what is left of `bufs`, which starts with a slice that has bytes, and the bytes done before, until nothing
 /// is left, over short transfers and interruptions.
+#[inline(always)]
 pub(crate) fn all_of<'a, B: BitmapSlice>(
-    mut bufs: &mut [VolatileSlice<'a, B>],
+    bufs: &mut [VolatileSlice<'a, B>],
     mut transfer: impl FnMut(&[VolatileSlice<'a, B>], usize) -> Result<usize>,
 ) -> Result<()> {
     let expected = total(bufs);
+    // Nearly always the first call does all, and there is no account to keep.
+    let first = match &*bufs {
+        [first, ..] if !first.is_empty() => match transfer(bufs, 0) {
+            Ok(count) if count >= expected => return Ok(()),
+            outcome => Some(outcome),
+        },
+        _ => None,
+    };
+    go_on(bufs, expected, first, transfer)
+}
+
+/// As [`all_of`], of `expected` bytes, after the first call if there was one.
+#[cold]
+#[inline(never)]
+fn go_on<'a, B: BitmapSlice>(
+    mut bufs: &mut [VolatileSlice<'a, B>],
+    expected: usize,
+    mut first: Option<Result<usize>>,
+    mut transfer: impl FnMut(&[VolatileSlice<'a, B>], usize) -> Result<usize>,
+) -> Result<()> {
     let mut completed = 0;
     // Leaves out slices without bytes at the start.
     VolatileSlice::advance_slices(&mut bufs, 0);
     while completed < expected {
         let left = expected - completed;
-        match retry(|| transfer(bufs, completed)) {
+        match retry(|| first.take().unwrap_or_else(|| transfer(bufs, completed))) {
             Ok(0) => break,
             // A stream may lie about its count; nothing here relies on it.
             Ok(count) => {

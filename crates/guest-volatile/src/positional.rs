@@ -102,6 +102,7 @@ pub trait ReadVolatileAt {
     /// assert_eq!((low, high), (*b"bc", *b"def"));
     /// # Ok::<(), guest_volatile::Error>(())
     /// ```
+    #[inline]
     fn read_exact_vectored_volatile_at<B: BitmapSlice>(
         &self,
         bufs: &mut [VolatileSlice<'_, B>],
@@ -204,6 +205,7 @@ pub trait WriteVolatileAt {
     /// let sink = VolatileSlice::from(&mut disk[..]);
     /// assert!(sink.write_all_vectored_volatile_at(&mut list, 0).is_err()); // 4 of 5
     /// ```
+    #[inline]
     fn write_all_vectored_volatile_at<B: BitmapSlice>(
         &self,
         bufs: &mut [VolatileSlice<'_, B>],

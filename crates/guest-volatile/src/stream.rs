@@ -92,6 +92,7 @@ pub trait ReadVolatile {
     /// let mut list = [VolatileSlice::from(&mut low[..]), VolatileSlice::from(&mut high[..])];
     /// assert!((&b"abcde"[..]).read_exact_vectored_volatile(&mut list).is_err()); // 5 of 6
     /// ```
+    #[inline]
     fn read_exact_vectored_volatile<B: BitmapSlice>(
         &mut self,
         bufs: &mut [VolatileSlice<'_, B>],
@@ -196,6 +197,7 @@ pub trait WriteVolatile {
     /// let result = (&mut room[..]).write_all_vectored_volatile(&mut list);
     /// assert!(matches!(result, Err(Error::PartialBuffer { expected: 5, completed: 4 })));
     /// ```
+    #[inline]
     fn write_all_vectored_volatile<B: BitmapSlice>(
         &mut self,
         bufs: &mut [VolatileSlice<'_, B>],
