@@ -7,33 +7,11 @@ use std::io::{ErrorKind, Read, Seek, Write};
 use std::net::{TcpListener, TcpStream};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::{UnixDatagram, UnixStream};
-use std::path::{Path, PathBuf};
 
+use common::files::TempFile;
 use common::{Log, Ram, bytes};
 use guest_volatile::{Error, ReadVolatile, VolatileSlice, WriteVolatile};
 use rstest::rstest;
-
-/// A file that is gone when the test is.
-struct TempFile(PathBuf);
-
-impl TempFile {
-    fn new(name: &str, content: &[u8]) -> Self {
-        let name = format!("{name}-{}", std::process::id());
-        let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
-        std::fs::write(&path, content).expect("a directory for tests");
-        Self(path)
-    }
-
-    fn open(&self) -> File {
-        File::open(&self.0).expect("it was just made")
-    }
-}
-
-impl Drop for TempFile {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_file(&self.0);
-    }
-}
 
 /// A pair of sockets where one `read(2)` gives what one `write(2)` gave, and no more.
 fn datagrams() -> (UnixDatagram, OwnedFd) {

@@ -3,6 +3,8 @@
 #![allow(dead_code, reason = "each test uses a part of it")]
 #![expect(unsafe_code, reason = "makes a slice with a bitmap of a slice without one")]
 
+pub(crate) mod files;
+
 use std::fmt;
 use std::sync::Mutex;
 
