@@ -83,7 +83,7 @@ pub(crate) fn transfer_lists<'a, M: IoMemory + ?Sized>(
 /// What came of a transfer: a count and no error, or the long story.
 pub(crate) struct Moved {
     expected: usize,
-    how: core::result::Result<usize, Progress>,
+    how: Result<usize, Progress>,
 }
 
 impl Moved {

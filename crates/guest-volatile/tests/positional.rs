@@ -194,7 +194,7 @@ fn a_socket_that_gives_10_and_then_22_bytes_fills_a_list_without_a_hole() {
     let mut receiver = OwnedFd::from(receiver);
     sender.send(&pattern(32)[..10]).expect("room in the socket");
     sender.send(&pattern(32)[10..]).expect("room in the socket");
-    let all = list.clone();
+    let all = list;
     receiver.read_exact_vectored_volatile(&mut list).expect("32 bytes");
     assert_eq!(content(&all), pattern(32));
     assert_eq!(log.take(), [(4, 8), (20, 2), (22, 10), (40, 12)]);
@@ -216,7 +216,7 @@ enum Unreadable {
 #[case::write_only(&Unreadable::WriteOnly, libc::EBADF)]
 #[case::socket(&Unreadable::Socket, libc::ESPIPE)]
 fn a_failed_read_at_a_place_marks_its_whole_target(#[case] what: &Unreadable, #[case] number: i32) {
-    let temp = TempFile::new(&format!("unreadable-{}", number), &pattern(100));
+    let temp = TempFile::new(&format!("unreadable-{number}"), &pattern(100));
     let fd: OwnedFd = match what {
         Unreadable::Directory => File::open(env!("CARGO_TARGET_TMPDIR")).expect("made").into(),
         Unreadable::WriteOnly => File::options().write(true).open(&temp.0).expect("made").into(),

@@ -2,6 +2,7 @@
 
 #![allow(dead_code, unused_imports, reason = "each test takes what it needs")]
 
+mod disk;
 mod marked;
 mod streams;
 
@@ -9,6 +10,7 @@ use guest_memory::{
     Bytes, GuestAddress, GuestMemory, GuestMemoryRegion, GuestRegionCollection, SliceRegion,
 };
 
+pub(crate) use disk::Disk;
 pub(crate) use marked::{Log, marked};
 pub(crate) use streams::{Sink, Source, Step};
 
