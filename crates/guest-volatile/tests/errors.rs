@@ -41,6 +41,7 @@ fn broken() -> IoError {
     Error::InvalidOrdering(Ordering::Release),
     "memory ordering Release does not fit the operation"
 )]
+#[case(Error::InvalidFileOffset, "the place is past the end of any file")]
 #[case(Error::IOError(broken()), "the stream failed")]
 #[case(Error::IOErrorAfter { completed: 10, error: broken() }, "the stream failed after 0xa bytes")]
 fn an_errors_text_says_what_happened(#[case] error: Error, #[case] text: &str) {

@@ -1,5 +1,7 @@
 //! Lists of slices are filled and emptied as one run of bytes, by streams and at places, by sources that are short, fail or lie.
 
+#![cfg(feature = "std")]
+
 mod common;
 
 use std::cell::RefCell;
