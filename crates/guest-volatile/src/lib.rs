@@ -43,7 +43,8 @@
 //! # Features
 //!
 //! `no_std` without default features. `alloc`: [`OwnedSlice`], streams into a `Vec<u8>`. `std` (default): `io::Error` as a
-//! cause. `rawfd`: streams and positional transfers over file descriptors, `iovec`s. `zerocopy`: `byte_valued!`.
+//! cause. `rawfd`: streams and positional transfers over file descriptors, `iovec`s. `fence`: [`Fence`] by `membarrier(2)`; without it
+//! there is none to be had. `zerocopy`: `byte_valued!`.
 
 #![cfg_attr(not(feature = "std"), no_std)]
 #![warn(clippy::std_instead_of_core, clippy::std_instead_of_alloc)]
@@ -53,6 +54,7 @@ extern crate alloc;
 
 // The order is the layer list: a room uses only rooms above it.
 mod error;
+mod fence;
 mod sys;
 mod access;
 mod bitmap;
@@ -89,6 +91,7 @@ pub use byte_valued::__private;
 pub use byte_valued::ByteValued;
 pub use endian::{Be16, Be32, Be64, BeSize, Le16, Le32, Le64, LeSize};
 pub use error::{Error, Result};
+pub use fence::{Fence, FenceError};
 pub use guard::{PtrGuard, PtrGuardMut};
 #[cfg(feature = "rawfd")]
 pub use lent_iovecs::{AsIovecs, Iovecs, IovecsMut};
