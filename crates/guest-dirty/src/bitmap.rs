@@ -5,17 +5,18 @@ use core::fmt;
 use core::num::NonZeroUsize;
 use core::sync::atomic::{AtomicUsize, Ordering};
 
-use guest_volatile::{Bitmap, NewBitmap, WithBitmapSlice};
+use guest_volatile::{Bitmap, Fence, NewBitmap, WithBitmapSlice};
 
+use crate::discipline::{Discipline, Marking};
 use crate::error::{BitmapError, Overrun};
-use crate::pages::Pages;
+use crate::pages::{Pages, Span};
 use crate::slice::RefSlice;
+use crate::taken::Taken;
 use crate::words::Words;
 
 /// The size of a page where nobody says another: 4 KiB.
 ///
-/// It is a constant, not the page size of the host, because this crate makes no system call, and
-/// because a bitmap that travels (to a file, to another host) should mean the same there. It is the
+/// It is a constant, not the page size of the host, because a bitmap that travels (to a file, to another host) should mean the same there. It is the
 /// page of KVM's dirty log on x86. A log counts in pages of the host: where these are larger, as on
 /// some arm64 hosts, give their size to [`AtomicBitmap::new`].
 pub const DEFAULT_PAGE_SIZE: NonZeroUsize = NonZeroUsize::new(0x1000).expect("4 KiB is not 0");
@@ -42,20 +43,45 @@ pub struct AtomicBitmap {
     bits: Words,
     /// The end of the farthest mark past the end, or 0. No mark ends at 0.
     overrun: AtomicUsize,
+    discipline: Discipline,
 }
 
 impl AtomicBitmap {
     /// A clean bitmap over `byte_size` bytes in pages of `page_size` bytes, which may be any
     /// number.
     ///
+    /// Its marks are [`Checked`](Marking::Checked) if a [`Fence`] is to be had, which is asked for here by a system call, and
+    /// [`Strict`](Marking::Strict) if not.
+    ///
     /// ```
     /// use guest_dirty::{AtomicBitmap, DEFAULT_PAGE_SIZE};
     /// assert_eq!(AtomicBitmap::new(0x1801, DEFAULT_PAGE_SIZE).len(), 2);
     /// ```
     pub fn new(byte_size: usize, page_size: NonZeroUsize) -> Self {
+        Self::with_discipline(byte_size, page_size, Discipline::best())
+    }
+
+    /// As [`new`](Self::new), with marks that are [`Strict`](Marking::Strict) on every machine: no system call is made here,
+    /// or for a harvest.
+    ///
+    /// For programs that may not call `membarrier(2)`, for threads that nobody may interrupt, and for memory that
+    /// is written by marks of the bitmap more rarely than it is harvested.
+    ///
+    /// ```
+    /// use guest_dirty::{AtomicBitmap, DEFAULT_PAGE_SIZE, Marking};
+    ///
+    /// let bitmap = AtomicBitmap::new_strict(0x10_0000, DEFAULT_PAGE_SIZE);
+    /// assert_eq!(bitmap.marking(), Marking::Strict);
+    /// ```
+    pub fn new_strict(byte_size: usize, page_size: NonZeroUsize) -> Self {
+        Self::with_discipline(byte_size, page_size, Discipline::strict())
+    }
+
+    fn with_discipline(byte_size: usize, page_size: NonZeroUsize, discipline: Discipline) -> Self {
         let pages = Pages::new(byte_size, page_size);
+        let bits = Words::new(pages.count());
         // INVARIANT: bits for that many pages.
-        Self { pages, bits: Words::new(pages.count()), overrun: AtomicUsize::new(0) }
+        Self { pages, bits, overrun: AtomicUsize::new(0), discipline }
     }
 
     /// Makes the bitmap longer by `additional_size` bytes, and keeps its bits.
@@ -115,26 +141,50 @@ impl AtomicBitmap {
     /// assert_eq!(bitmap.to_words(), [0b110]);
     ///
     /// bitmap.set_addr_range(0x2000, 0x2000);
-    /// assert_eq!(bitmap.take().unwrap_err().end, 0x4000);
+    /// assert_eq!(bitmap.overrun().unwrap().end, 0x4000);
+    /// assert!(bitmap.take().is_err());
     /// ```
-    #[inline]
+    #[inline(always)]
     pub fn set_addr_range(&self, start_addr: usize, len: usize) {
+        // After the bytes that the mark is about, and before every look.
+        Fence::light();
+        // One page, and nothing left to do: this is nearly always, and small enough for all who write.
+        if self.discipline.looks()
+            && let Some(page) = self.pages.only(start_addr, len)
+            && self.bits.has(page)
+        {
+            return;
+        }
+        self.mark(start_addr, len);
+    }
+
+    #[inline(never)]
+    fn mark(&self, start_addr: usize, len: usize) {
         match self.pages.whole(start_addr, len) {
-            Some(span) => self.bits.set(span),
-            None => self.set_what_is_there(start_addr, len),
+            Some(span) => self.mark_span(span),
+            None => self.mark_what_is_there(start_addr, len),
         }
     }
 
-    /// As [`set_addr_range`](Self::set_addr_range), for a range that is empty or not all there.
+    /// As [`mark`](Self::mark), for a range that is empty or not all there.
     #[cold]
     #[inline(never)]
-    fn set_what_is_there(&self, start_addr: usize, len: usize) {
+    fn mark_what_is_there(&self, start_addr: usize, len: usize) {
         if len == 0 {
             return;
         }
         // Before the bits: a harvest that has any of them knows of the overrun, too.
         self.overrun.fetch_max(start_addr.saturating_add(len), Ordering::Release);
         if let Some(span) = self.pages.clipped(start_addr, len) {
+            self.mark_span(span);
+        }
+    }
+
+    #[inline]
+    fn mark_span(&self, span: Span) {
+        if self.discipline.looks() {
+            self.bits.look_and_set(span);
+        } else {
             self.bits.set(span);
         }
     }
@@ -144,27 +194,42 @@ impl AtomicBitmap {
     ///
     /// What lies past the end is not there to be cleaned. To copy pages and then have them clean is
     /// what [`take`](Self::take) is for; here, a mark between the copy and the cleaning is lost.
+    ///
+    /// Where marks are [`Checked`](Marking::Checked) this calls the fence, if any page was dirty. If that fails, nothing is
+    /// cleaned.
     pub fn reset_addr_range(&self, start_addr: usize, len: usize) {
         if let Some(span) = self.pages.clipped(start_addr, len) {
-            self.bits.clear(span);
+            self.clean(|taken| self.bits.take_of(span, taken));
         }
+    }
+
+    /// Clears the bits that `take` takes, unless what their marks were about may still be on its way.
+    fn clean(&self, take: impl FnOnce(&mut Taken)) -> Taken {
+        let mut taken = Taken::default();
+        take(&mut taken);
+        // Without a bit that was cleared, nobody's look is out of date.
+        if !taken.is_empty() && self.discipline.fence().is_err() {
+            self.bits.put_back(&taken);
+        }
+        taken
     }
 
     /// Marks page `index`. A page past the end leaves an [`Overrun`] behind.
     pub fn set_bit(&self, index: usize) {
+        Fence::light();
         match self.pages.one(index) {
-            Some(span) => self.bits.set(span),
+            Some(span) => self.mark_span(span),
             None => {
                 let start = index.saturating_mul(self.page_size().get());
-                self.set_what_is_there(start, self.page_size().get());
+                self.mark_what_is_there(start, self.page_size().get());
             }
         }
     }
 
-    /// Cleans page `index`, if it is there.
+    /// Cleans page `index`, if it is there, as [`reset_addr_range`](Self::reset_addr_range) does.
     pub fn reset_bit(&self, index: usize) {
         if let Some(span) = self.pages.one(index) {
-            self.bits.clear(span);
+            self.clean(|taken| self.bits.take_of(span, taken));
         }
     }
 
@@ -191,16 +256,40 @@ impl AtomicBitmap {
     ///
     /// If the pages cannot be copied after this, nobody knows any longer that they are dirty, and
     /// nothing is said here of an [`Overrun`], which stays for [`overrun`](Self::overrun) to show.
-    /// [`take`](Self::take) has neither fault.
+    /// Nor if a fence failed, where marks are [`Checked`](Marking::Checked): the bits are returned, and stay. [`take`](Self::take)
+    /// has none of these faults.
     pub fn get_and_reset(&self) -> Vec<u64> {
-        let mut words = self.bits.empty();
-        self.bits.take(&mut words);
-        words
+        self.clean(|taken| self.bits.take(taken)).in_a_row(self.bits.len())
     }
 
-    /// Cleans all pages. An [`Overrun`] stays.
+    /// Cleans all pages, as [`reset_addr_range`](Self::reset_addr_range) does. An [`Overrun`] stays.
     pub fn reset(&self) {
-        self.bits.clear_all();
+        self.clean(|taken| self.bits.take(taken));
+    }
+
+    /// How marks are set now.
+    ///
+    /// It turns from [`Checked`](Marking::Checked) to [`Strict`](Marking::Strict), for good, when a fence fails.
+    pub fn marking(&self) -> Marking {
+        self.discipline.marking()
+    }
+
+    /// Whether a fence failed, and no later one and no [`settle`](Self::settle) has made up for it: until then a harvest
+    /// calls the fence again, and is refused if it fails again.
+    pub fn is_unsettled(&self) -> bool {
+        self.discipline.is_unsettled()
+    }
+
+    /// Takes the caller's word that all writers have been stopped, or met, since a fence failed, so that harvests go on
+    /// without one.
+    ///
+    /// What is asked for is that each thread that marks has done something that orders it before this call (released a lock
+    /// that the caller took, answered a message, ended), after a harvest returned [`Unfenced`](crate::TakeError::Unfenced).
+    /// To pause the devices and let them go on is enough. If it is not so, a page may be lost; nothing worse happens.
+    ///
+    /// Where nothing is unsettled, this does nothing.
+    pub fn settle(&self) {
+        self.discipline.settle();
     }
 
     /// Tells of marks past the end, if there were any since the last
@@ -215,17 +304,17 @@ impl AtomicBitmap {
     /// memory: what is marked past the end from now on is reported anew.
     ///
     /// ```
-    /// use guest_dirty::{AtomicBitmap, DEFAULT_PAGE_SIZE};
+    /// use guest_dirty::{AtomicBitmap, DEFAULT_PAGE_SIZE, TakeError};
     ///
     /// let bitmap = AtomicBitmap::new(0x3000, DEFAULT_PAGE_SIZE);
     /// bitmap.set_bit(3);
-    /// if let Err(overrun) = bitmap.take() {
+    /// if let Err(TakeError::Overrun(overrun)) = bitmap.take() {
     ///     assert_eq!(overrun.end, 0x4000);
     ///     assert_eq!(bitmap.acknowledge_overrun(), Some(overrun));
     ///     bitmap.set_addr_range(0, bitmap.byte_size()); // copy all of it, to be safe
     /// }
     /// assert_eq!(bitmap.take()?.count(), 3);
-    /// # Ok::<(), guest_dirty::Overrun>(())
+    /// # Ok::<(), guest_dirty::TakeError>(())
     /// ```
     pub fn acknowledge_overrun(&self) -> Option<Overrun> {
         overrun_to(self.overrun.swap(0, Ordering::AcqRel))
@@ -234,6 +323,17 @@ impl AtomicBitmap {
     /// The bits, for the rooms that harvest and merge.
     pub(crate) fn bits(&self) -> &Words {
         &self.bits
+    }
+
+    /// The bits, of a bitmap that nobody else uses meanwhile: what marks left to a fence is in memory.
+    pub(crate) fn bits_mut(&mut self) -> &mut Words {
+        self.discipline.settle();
+        &mut self.bits
+    }
+
+    /// What marks and harvests owe each other, for the rooms that harvest.
+    pub(crate) fn discipline(&self) -> &Discipline {
+        &self.discipline
     }
 
     /// The pages, for the rooms that harvest and merge.
@@ -251,7 +351,7 @@ impl<'a> WithBitmapSlice<'a> for AtomicBitmap {
 }
 
 impl Bitmap for AtomicBitmap {
-    #[inline]
+    #[inline(always)]
     fn mark_dirty(&self, offset: usize, len: usize) {
         self.set_addr_range(offset, len);
     }
@@ -304,7 +404,7 @@ impl Clone for AtomicBitmap {
         let bits = self.bits.clone();
         let overrun = AtomicUsize::new(self.overrun.load(Ordering::Acquire));
         // INVARIANT: the same pages, and bits for them.
-        Self { pages: self.pages, bits, overrun }
+        Self { pages: self.pages, bits, overrun, discipline: self.discipline.anew() }
     }
 }
 

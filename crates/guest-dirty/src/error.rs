@@ -2,6 +2,8 @@
 
 use core::fmt;
 
+use guest_volatile::FenceError;
+
 /// Why a bitmap was not changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -70,3 +72,46 @@ impl fmt::Display for Overrun {
 }
 
 impl core::error::Error for Overrun {}
+
+/// Why there is no harvest. All bits are in the bitmap.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum TakeError {
+    /// Bytes were marked that the bitmap has no page for.
+    Overrun(Overrun),
+    /// What writers left to the fence is not known to be in memory, as the fence failed.
+    ///
+    /// Marks are [strict](crate::Marking::Strict) from now on. Harvests go on when a later one has its fence, or after
+    /// [`settle`](crate::AtomicBitmap::settle).
+    Unfenced(FenceError),
+}
+
+impl fmt::Display for TakeError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Overrun(_) => "the bitmap is too short for what was marked",
+            Self::Unfenced(_) => "no barrier between the marks and the harvest",
+        })
+    }
+}
+
+impl core::error::Error for TakeError {
+    fn source(&self) -> Option<&(dyn core::error::Error + 'static)> {
+        match self {
+            Self::Overrun(overrun) => Some(overrun),
+            Self::Unfenced(error) => Some(error),
+        }
+    }
+}
+
+impl From<Overrun> for TakeError {
+    fn from(overrun: Overrun) -> Self {
+        Self::Overrun(overrun)
+    }
+}
+
+impl From<FenceError> for TakeError {
+    fn from(error: FenceError) -> Self {
+        Self::Unfenced(error)
+    }
+}

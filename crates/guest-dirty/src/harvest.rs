@@ -5,8 +5,11 @@ use core::fmt;
 use core::ops::Range;
 
 use crate::bitmap::AtomicBitmap;
-use crate::error::Overrun;
+use crate::discipline::Discipline;
+use crate::error::{Overrun, TakeError};
+use crate::masks::{BITS, Ones, count};
 use crate::runs::Runs;
+use crate::taken::Taken;
 
 /// Bits that were taken out of a bitmap and are not yet given up: the pages to copy.
 ///
@@ -38,12 +41,11 @@ use crate::runs::Runs;
 ///
 /// # Invariants
 ///
-/// `words` has none of the bits, or as many words as the bitmap, and then only bits that were taken
-/// from it.
+/// `taken` has only bits that were taken from `bitmap`.
 #[must_use = "a harvest that is dropped puts its bits back; `commit` it when the pages are safe"]
 pub struct Harvest<'a> {
     bitmap: &'a AtomicBitmap,
-    words: Vec<u64>,
+    taken: Taken,
 }
 
 impl AtomicBitmap {
@@ -52,19 +54,91 @@ impl AtomicBitmap {
     /// Of two harvests at the same time each bit is in one. A mark that comes meanwhile is in this
     /// harvest or in the next.
     ///
+    /// Where marks are [`Checked`](crate::Marking::Checked) it calls the heavy half of the fence once, if any bit is set.
+    /// [`take_all`](Self::take_all) does so once for many bitmaps.
+    ///
     /// # Errors
     ///
-    /// An [`Overrun`] if pages past the end were marked: what this harvest would name is not all
-    /// that was written. The bits stay, and the error comes again until
-    /// [`acknowledge_overrun`](Self::acknowledge_overrun).
-    pub fn take(&self) -> Result<Harvest<'_>, Overrun> {
-        // INVARIANT: the words have no bit yet, and get none but those that are taken.
-        let mut harvest = Harvest { bitmap: self, words: self.bits().empty() };
-        self.bits().take(&mut harvest.words);
-        // After the bits: a mark that overran tells so before it sets any bit. If it did, the drop
-        // puts them back.
-        match self.overrun() {
-            None => Ok(harvest),
+    /// [`Overrun`](TakeError::Overrun) if pages past the end were marked: what this harvest would name is
+    /// not all that was written. The error comes again until
+    /// [`acknowledge_overrun`](Self::acknowledge_overrun). [`Unfenced`](TakeError::Unfenced) if the fence failed. The bits stay in
+    /// either case.
+    pub fn take(&self) -> Result<Harvest<'_>, TakeError> {
+        let harvest = Harvest::new(self);
+        // Without a bit that was cleared, nobody's look is out of date. If it fails, the drop puts them back.
+        if !harvest.is_empty() {
+            self.discipline().fence()?;
+        }
+        Ok(harvest.unless_overrun()?)
+    }
+
+    /// Takes all bits of many bitmaps, as [`take`](Self::take) does of one, by one call of the fence.
+    ///
+    /// For memory of many regions, each with its bitmap.
+    ///
+    /// # Errors
+    ///
+    /// As [`take`](Self::take), if any of them fails; all bits of all bitmaps stay then.
+    ///
+    /// ```
+    /// use guest_dirty::{AtomicBitmap, DEFAULT_PAGE_SIZE};
+    ///
+    /// let bitmaps = [0x1000, 0x2000].map(|len| AtomicBitmap::new(len, DEFAULT_PAGE_SIZE));
+    /// bitmaps[1].set_bit(0);
+    /// let harvests = AtomicBitmap::take_all(&bitmaps)?;
+    /// assert_eq!(harvests.iter().map(|harvest| harvest.count()).collect::<Vec<_>>(), [0, 1]);
+    /// harvests.into_iter().for_each(|harvest| harvest.commit());
+    /// # Ok::<(), guest_dirty::TakeError>(())
+    /// ```
+    pub fn take_all<'a, I>(bitmaps: I) -> Result<Vec<Harvest<'a>>, TakeError>
+    where
+        I: IntoIterator<Item = &'a Self>,
+    {
+        let harvests: Vec<_> = bitmaps.into_iter().map(Harvest::new).collect();
+        let cleared = harvests.iter().filter(|harvest| !harvest.is_empty());
+        Discipline::fence_all(cleared.map(|harvest| harvest.bitmap.discipline()))?;
+        // At the first error the rest is dropped, and what is collected.
+        harvests.into_iter().map(|harvest| Ok(harvest.unless_overrun()?)).collect()
+    }
+
+    /// As [`take`](Self::take), of a bitmap that nobody else uses meanwhile: at the speed of memory, without a locked
+    /// instruction, and without a fence.
+    ///
+    /// # Errors
+    ///
+    /// An [`Overrun`], as of [`take`](Self::take).
+    ///
+    /// ```
+    /// use guest_dirty::{AtomicBitmap, DEFAULT_PAGE_SIZE};
+    ///
+    /// let mut bitmap = AtomicBitmap::new(0x10_0000, DEFAULT_PAGE_SIZE);
+    /// bitmap.set_bit(7);
+    /// assert!(bitmap.take_mut()?.pages().eq([7])); // and dropped
+    /// assert!(bitmap.is_bit_set(7));
+    /// # Ok::<(), guest_dirty::Overrun>(())
+    /// ```
+    pub fn take_mut(&mut self) -> Result<Harvest<'_>, Overrun> {
+        let mut taken = Taken::default();
+        self.bits_mut().take_alone(&mut taken);
+        // INVARIANT: the bits are those of the bitmap.
+        Harvest { bitmap: self, taken }.unless_overrun()
+    }
+}
+
+impl<'a> Harvest<'a> {
+    /// Takes all bits. What their marks were about may still be on its way.
+    fn new(bitmap: &'a AtomicBitmap) -> Self {
+        // INVARIANT: there is no bit yet, and there come none but those that are taken.
+        let mut harvest = Self { bitmap, taken: Taken::default() };
+        bitmap.bits().take(&mut harvest.taken);
+        harvest
+    }
+
+    /// The harvest, unless it is not all that was marked.
+    fn unless_overrun(self) -> Result<Self, Overrun> {
+        // After the bits: a mark that overran tells so before it sets any bit. If it did, the drop puts them back.
+        match self.bitmap.overrun() {
+            None => Ok(self),
             Some(overrun) => Err(overrun),
         }
     }
@@ -74,20 +148,27 @@ impl Harvest<'_> {
     /// Drops the bits: the pages are copied, or need not be.
     pub fn commit(mut self) {
         // INVARIANT: none of the bits.
-        self.words = Vec::new();
+        self.taken = Taken::default();
     }
 
-    /// All words of the bitmap: bit `i` of word `w` is that of page `w * 64 + i`, set if the page
+    /// The words of the bitmap that have bits, each with its number, in ascending order: bit `i` of word `w` is that of
+    /// page `w * 64 + i`, set if the page is dirty.
+    pub fn words(&self) -> impl Iterator<Item = (usize, u64)> + Clone {
+        self.taken.iter().filter(|(_, bits)| *bits != 0)
+    }
+
+    /// All words of the bitmap, in a row: bit `i` of word `w` is that of page `w * 64 + i`, set if the page
     /// is dirty.
     ///
-    /// [`merge_words`](AtomicBitmap::merge_words) takes them as they are.
-    pub fn words(&self) -> &[u64] {
-        &self.words
+    /// [`merge_words`](AtomicBitmap::merge_words) takes them as they are. The row is as long as the bitmap, however few
+    /// pages are dirty.
+    pub fn to_words(&self) -> Vec<u64> {
+        self.taken.in_a_row(self.bitmap.bits().len())
     }
 
     /// The dirty pages, in ascending order.
     pub fn pages(&self) -> impl Iterator<Item = usize> + Clone {
-        Runs::new(&self.words).flatten()
+        self.taken.iter().flat_map(|(word, bits)| Ones(bits).map(move |bit| word * BITS + bit))
     }
 
     /// The dirty bytes, as ranges of offsets in ascending order. Adjacent pages are one range; a
@@ -103,28 +184,28 @@ impl Harvest<'_> {
     /// let harvest = bitmap.take()?;
     /// assert!(harvest.runs().eq([0..0x2000, 0x4000..0x4800]));
     /// # harvest.commit();
-    /// # Ok::<(), guest_dirty::Overrun>(())
+    /// # Ok::<(), guest_dirty::TakeError>(())
     /// ```
     pub fn runs(&self) -> impl Iterator<Item = Range<usize>> + Clone {
         let pages = self.bitmap.pages();
-        Runs::new(&self.words).map(|run| pages.bytes(&run))
+        Runs::new(self.taken.iter()).map(|run| pages.bytes(&run))
     }
 
     /// The number of dirty pages.
     pub fn count(&self) -> usize {
-        self.words.iter().map(|word| word.count_ones() as usize).sum()
+        self.taken.iter().map(|(_, bits)| count(bits)).sum()
     }
 
     /// Whether no page is dirty.
     pub fn is_empty(&self) -> bool {
-        self.words.iter().all(|word| *word == 0)
+        self.taken.is_empty()
     }
 }
 
 impl Drop for Harvest<'_> {
     /// Puts the bits back, if they were not committed.
     fn drop(&mut self) {
-        self.bitmap.bits().put_back(&self.words);
+        self.bitmap.bits().put_back(&self.taken);
     }
 }
 

@@ -16,7 +16,7 @@
 //!     assert_eq!(run, 0x1000..0x3000); // copy these bytes
 //! }
 //! harvest.commit(); // they are safe; without this line the bits would be put back
-//! # Ok::<(), guest_dirty::Overrun>(())
+//! # Ok::<(), guest_dirty::TakeError>(())
 //! ```
 //!
 //! # What it guarantees
@@ -69,15 +69,22 @@ extern crate alloc;
 
 // The order is the layer list: a room uses only rooms above it.
 mod error;
+mod discipline;
+mod masks;
 mod pages;
+mod taken;
 mod words;
 mod slice;
 mod bitmap;
 mod runs;
+mod scan;
 mod harvest;
 mod merge;
+mod switched;
 
 pub use bitmap::{AtomicBitmap, DEFAULT_PAGE_SIZE};
-pub use error::{BitmapError, Overrun};
+pub use discipline::Marking;
+pub use error::{BitmapError, Overrun, TakeError};
 pub use harvest::Harvest;
 pub use slice::{ArcSlice, BaseSlice, RefSlice};
+pub use switched::SwitchedBitmap;

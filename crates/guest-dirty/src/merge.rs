@@ -8,7 +8,7 @@ use alloc::vec::Vec;
 
 use crate::bitmap::AtomicBitmap;
 use crate::error::BitmapError;
-use crate::words::BITS;
+use crate::masks::BITS;
 
 impl AtomicBitmap {
     /// Marks the pages whose bits are set in `words`: bit `i` of word `w` is that of page

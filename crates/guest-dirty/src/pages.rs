@@ -3,6 +3,8 @@
 use core::num::NonZeroUsize;
 use core::ops::Range;
 
+use crate::masks::Stretch;
+
 /// A number of bytes, cut into pages of one size. The last page may be cut short.
 ///
 /// # Invariants
@@ -67,6 +69,17 @@ impl Pages {
         }
     }
 
+    /// The one page that has all of `len` bytes from `offset` on, which may be past the end; found by a shift, or not at all.
+    #[inline(always)]
+    pub(crate) fn only(&self, offset: usize, len: usize) -> Option<usize> {
+        let (end, shift) = (offset.checked_add(len)?, self.shift?);
+        if len == 0 {
+            return None;
+        }
+        let page = offset >> shift;
+        (page == (end - 1) >> shift).then_some(page)
+    }
+
     /// All pages, if there are any.
     pub(crate) fn all(&self) -> Option<Span> {
         // INVARIANT: 0 is no more than the last page.
@@ -129,9 +142,14 @@ impl Span {
         self.first
     }
 
-    #[inline(always)]
     pub(crate) fn last(self) -> usize {
         self.last
+    }
+
+    /// The pages, as bits of words.
+    #[inline(always)]
+    pub(crate) fn pages(self) -> Stretch {
+        Stretch::new(self.first, self.last)
     }
 
     /// The pages between the first and the last, if there are any.

@@ -1,53 +1,75 @@
-//! Runs of set bits in a row of words.
+//! Runs of set bits in words.
 
 use core::iter::FusedIterator;
 use core::ops::Range;
 
-use crate::words::BITS;
+use crate::masks::BITS;
 
 /// The longest runs of adjacent pages whose bits are set, in ascending order.
+///
+/// `W` gives words and their numbers, in ascending order; those that it does not give have no bits.
 #[derive(Clone)]
-pub(crate) struct Runs<'a> {
-    words: &'a [u64],
-    /// The first page that was not looked at.
-    page: usize,
+pub(crate) struct Runs<W> {
+    words: W,
+    /// The first page of the word that `bits` are left of.
+    base: usize,
+    bits: u64,
 }
 
-impl<'a> Runs<'a> {
-    pub(crate) fn new(words: &'a [u64]) -> Self {
-        Self { words, page: 0 }
+impl<W: Iterator<Item = (usize, u64)>> Runs<W> {
+    pub(crate) fn new(words: W) -> Self {
+        Self { words, base: 0, bits: 0 }
     }
 
-    /// Skips pages whose bits are as in `alike`, which is all 0 or all 1, and returns the first
-    /// other.
-    fn skip(&mut self, alike: u64) -> Option<usize> {
-        let mut word = self.page / BITS;
-        let mut unseen = !0 << (self.page % BITS);
-        while let Some(bits) = self.words.get(word) {
-            let other = (bits ^ alike) & unseen;
-            if other != 0 {
-                // No overflow: a bit in a word that is there is the number of a page, or that of
-                // the last page plus 1.
-                self.page = word * BITS + other.trailing_zeros() as usize;
-                return Some(self.page);
+    /// Goes on to the next word, and says whether there is one.
+    #[inline]
+    fn advance(&mut self) -> bool {
+        match self.words.next() {
+            Some((word, bits)) => {
+                // No overflow: a word has the bit of a page.
+                (self.base, self.bits) = (word * BITS, bits);
+                true
             }
-            word += 1;
-            unseen = !0;
+            None => {
+                self.bits = 0;
+                false
+            }
         }
-        // Where this saturates, the last bit is no page's, and never set.
-        self.page = self.words.len().saturating_mul(BITS);
-        None
     }
 }
 
-impl Iterator for Runs<'_> {
+impl<W: Iterator<Item = (usize, u64)>> Iterator for Runs<W> {
     type Item = Range<usize>;
 
+    #[inline]
     fn next(&mut self) -> Option<Range<usize>> {
-        let start = self.skip(0)?;
-        let end = self.skip(!0).unwrap_or(self.page);
-        Some(start..end)
+        while self.bits == 0 {
+            if !self.advance() {
+                return None;
+            }
+        }
+        let first = self.bits.trailing_zeros();
+        let start = self.base + first as usize;
+        // To add 1 at its lowest bit turns the lowest run into the bit after it, which is none if the run reaches the end.
+        let (above, reaches_end) = self.bits.overflowing_add(1 << first);
+        if !reaches_end {
+            self.bits &= above;
+            return Some(start..self.base + above.trailing_zeros() as usize);
+        }
+        loop {
+            // Where this saturates, the last bit is no page's, and never set.
+            let end = self.base.saturating_add(BITS);
+            if !self.advance() || self.base != end {
+                return Some(start..end);
+            }
+            if self.bits != !0 {
+                // Bits of the run that goes on here: none, if the word begins with a page that is clean.
+                let rest = self.bits.trailing_ones();
+                self.bits &= !0 << rest;
+                return Some(start..end + rest as usize);
+            }
+        }
     }
 }
 
-impl FusedIterator for Runs<'_> {}
+impl<W: Iterator<Item = (usize, u64)>> FusedIterator for Runs<W> where W: FusedIterator {}

@@ -1,162 +1,337 @@
 //! The bits, and every atomic operation on them.
 //!
-//! Which of these operations pair is told in the crate's documentation, under "Who races with
-//! whom".
+//! Which of these operations pair, and why in this order, is told in the crate's documentation, under
+//! "Who races with whom".
 
 use alloc::collections::TryReserveError;
-use alloc::vec;
 use alloc::vec::Vec;
+use core::iter::FusedIterator;
 use core::sync::atomic::{AtomicU64, Ordering};
 
+use crate::masks::{BITS, Ones, Stretch, count};
 use crate::pages::Span;
+use crate::taken::Taken;
 
-/// The number of bits in a word.
-pub(crate) const BITS: usize = u64::BITS as usize;
-
-/// A row of bits, one for each page: bit `i` of word `w` is that of page `w * 64 + i`.
+/// A row of bits, one for each page: bit `i` of word `w` is that of page `w * 64 + i`. And above it a
+/// summary: bit `i` of its word `g` says that word `g * 64 + i` of the row may have bits.
 ///
 /// # Invariants
 ///
-/// There are as many words as the pages need, and a bit that belongs to no page is never set.
-pub(crate) struct Words(Vec<AtomicU64>);
+/// There are as many words as the pages need, and a bit that belongs to no page is never set; the same of the
+/// summary and the words. A word with bits has its bit in the summary, or a mark or a take of it is under way.
+pub(crate) struct Words {
+    row: Vec<AtomicU64>,
+    summary: Vec<AtomicU64>,
+}
 
 impl Words {
     pub(crate) fn new(pages: usize) -> Self {
-        let mut words = Vec::new();
-        words.resize_with(pages.div_ceil(BITS), AtomicU64::default);
+        let mut row = Vec::new();
+        row.resize_with(pages.div_ceil(BITS), AtomicU64::default);
+        let mut summary = Vec::new();
+        summary.resize_with(row.len().div_ceil(BITS), AtomicU64::default);
         // INVARIANT: no bit is set.
-        Self(words)
+        Self { row, summary }
     }
 
     /// Adds words for `pages` pages in all, or nothing if there is no memory for them.
     pub(crate) fn enlarge(&mut self, pages: usize) -> Result<(), TryReserveError> {
-        let len = pages.div_ceil(BITS).max(self.0.len());
-        self.0.try_reserve_exact(len - self.0.len())?;
+        let len = pages.div_ceil(BITS).max(self.row.len());
+        let groups = len.div_ceil(BITS);
+        self.row.try_reserve_exact(len - self.row.len())?;
+        self.summary.try_reserve_exact(groups - self.summary.len())?;
         // INVARIANT: the new bits are not set.
-        self.0.resize_with(len, AtomicU64::default);
+        self.row.resize_with(len, AtomicU64::default);
+        self.summary.resize_with(groups, AtomicU64::default);
         Ok(())
     }
 
-    /// Sets the bits of the pages: one locked operation a word.
+    /// The number of words, without those of the summary.
+    pub(crate) fn len(&self) -> usize {
+        self.row.len()
+    }
+
+    /// Whether a look shows that nothing is left to do to mark `page`: its bit is set, and so is that of its word in
+    /// the summary. Never for a page that is not there.
     #[inline(always)]
-    pub(crate) fn set(&self, span: Span) {
-        let (word, mask) = (span.first() / BITS, first_mask(span));
-        if word == span.last() / BITS {
-            // Why not look first, and skip the locked operation if the bits are set? The bytes of
-            // the write may still be on their way to memory when the bits are looked at. A
-            // harvester that takes the bits right after the look then copies the page without these
-            // bytes, and no bit is left to say so. A full fence here would cost as much as the
-            // locked operation; only one on the harvester's side alone (`membarrier(2)`) would make
-            // it pay.
-            self.0[word].fetch_or(mask & last_mask(span), Ordering::Release);
-        } else {
-            self.set_words(span);
-        }
+    pub(crate) fn has(&self, page: usize) -> bool {
+        let word = page / BITS;
+        // Acquire: the summary is looked at after the word, and may have been cleared before its bit was set.
+        self.row.get(word).is_some_and(|bits| bit(bits.load(Ordering::Acquire), page))
+            && self
+                .summary
+                .get(word / BITS)
+                .is_some_and(|words| bit(words.load(Ordering::SeqCst), word))
     }
 
+    /// Sets the bits of the pages: one locked operation a word.
     #[inline(never)]
-    fn set_words(&self, span: Span) {
-        for (word, mask) in masks(span) {
-            self.0[word].fetch_or(mask, Ordering::Release);
+    pub(crate) fn set(&self, span: Span) {
+        let pages = span.pages();
+        let (first, last) = pages.words().ends();
+        if first == last {
+            self.set_in(first, pages.mask(first));
+            return;
+        }
+        let (first, last) = pages.words().words().ends();
+        for group in first..last + 1 {
+            self.set_group(pages, group, |word, mask| {
+                word.fetch_or(mask, Ordering::SeqCst);
+            });
         }
     }
 
-    /// Sets these bits of a word. If there are none, the word need not be there.
+    /// As [`set`](Self::set), where who takes bits calls a fence: looks first, and touches nothing if all is set.
+    #[inline(never)]
+    pub(crate) fn look_and_set(&self, span: Span) {
+        let pages = span.pages();
+        let (first, last) = pages.words().ends();
+        if first == last {
+            let mask = pages.mask(first);
+            let set = self.row[first].load(Ordering::Acquire) & mask == mask;
+            let known = bit(self.summary[first / BITS].load(Ordering::SeqCst), first);
+            if !(set && known) {
+                self.set_in(first, mask);
+            }
+            return;
+        }
+        let (first, last) = pages.words().words().ends();
+        for group in first..last + 1 {
+            if !self.has_group(pages, group) {
+                self.set_group(pages, group, |word, mask| {
+                    if mask == !0 {
+                        // Whatever is there, this is what comes of it. That it breaks the chain from another mark to
+                        // the take is made up for by the fence after the take.
+                        word.store(!0, Ordering::Release);
+                    } else {
+                        word.fetch_or(mask, Ordering::SeqCst);
+                    }
+                });
+            }
+        }
+    }
+
+    /// Whether all bits of those of the pages that are in `group`, which has some, are set, and known to the summary.
+    fn has_group(&self, pages: Stretch, group: usize) -> bool {
+        let words = pages.words();
+        let (first, last) = group_of(words, group);
+        let row = &self.row[first..last + 1];
+        let (head, tail) = (pages.mask(first), pages.mask(last));
+        let look = |word: &AtomicU64| word.load(Ordering::Acquire);
+        if (look(&row[0]) | !head) & (look(&row[row.len() - 1]) | !tail) != !0 {
+            return false;
+        }
+        let inner = row.get(1..row.len() - 1).unwrap_or_default();
+        let eights = inner.chunks_exact(8);
+        let rest = eights.remainder().iter().fold(!0, |all, word| all & look(word));
+        let mut all = [rest, !0, !0, !0];
+        for eight in eights {
+            for (i, word) in eight.iter().enumerate() {
+                all[i % 4] &= look(word);
+            }
+        }
+        let mask = words.mask(group);
+        all == [!0; 4] && self.summary[group].load(Ordering::SeqCst) & mask == mask
+    }
+
+    /// Sets the bits of those of the pages that are in `group`, which has some, each word by `set`.
+    #[inline(always)]
+    fn set_group(&self, pages: Stretch, group: usize, set: impl Fn(&AtomicU64, u64)) {
+        let words = pages.words();
+        let (first, last) = group_of(words, group);
+        for (word, bits) in (first..).zip(&self.row[first..last + 1]) {
+            set(bits, pages.mask(word));
+        }
+        // Without a look: it is one for 64 words, and orders itself after all of them.
+        self.summary[group].fetch_or(words.mask(group), Ordering::SeqCst);
+    }
+
+    /// Sets these bits of a word, in any way that marks are set. If there are none, the word need not be there.
     ///
     /// The bits must be those of pages, by the type's invariant.
     pub(crate) fn set_in(&self, word: usize, bits: u64) {
-        if bits != 0 {
-            self.0[word].fetch_or(bits, Ordering::Release);
+        if bits == 0 {
+            return;
+        }
+        self.row[word].fetch_or(bits, Ordering::SeqCst);
+        let summary = &self.summary[word / BITS];
+        if !bit(summary.load(Ordering::SeqCst), word) {
+            summary.fetch_or(1 << (word % BITS), Ordering::SeqCst);
         }
     }
 
-    /// Clears the bits of the pages.
-    pub(crate) fn clear(&self, span: Span) {
-        for (word, mask) in masks(span) {
-            self.0[word].fetch_and(!mask, Ordering::AcqRel);
-        }
-    }
-
-    /// Whether the bit of the page is set; never for a page that is not there. If it is, the write
-    /// that it stands for is visible.
+    /// Whether the bit of the page is set; never for a page that is not there.
     pub(crate) fn is_set(&self, page: usize) -> bool {
-        let bits = self.0.get(page / BITS).map_or(0, |word| word.load(Ordering::Acquire));
-        (bits >> (page % BITS)) & 1 != 0
+        self.row.get(page / BITS).is_some_and(|word| bit(word.load(Ordering::Acquire), page))
     }
 
     /// How many of the pages have their bits set.
     pub(crate) fn count(&self, span: Span) -> usize {
-        masks(span)
-            .map(|(word, mask)| (self.0[word].load(Ordering::Acquire) & mask).count_ones() as usize)
-            .sum()
+        let pages = span.pages();
+        self.live_in(pages.words()).map(|(word, bits)| count(bits & pages.mask(word))).sum()
     }
 
-    /// As many words, without bits, for [`take`](Self::take).
-    pub(crate) fn empty(&self) -> Vec<u64> {
-        vec![0; self.0.len()]
+    /// Moves all bits into `taken`, which is empty.
+    pub(crate) fn take(&self, taken: &mut Taken) {
+        const CHUNK: usize = 16;
+        for (chunk, summaries) in self.summary.chunks(CHUNK).enumerate() {
+            // Words without a bit are left in peace: their cache lines stay with those who mark. A mark that these
+            // loads miss comes after the take.
+            let any = summaries.iter().fold(0, |any, words| any | words.load(Ordering::Relaxed));
+            if any == 0 {
+                continue;
+            }
+            for (group, summary) in (chunk * CHUNK..).zip(summaries) {
+                if summary.load(Ordering::Relaxed) == 0 {
+                    continue;
+                }
+                taken.reserve();
+                // Before its words: who sets a bit after its word was looked at sees this, and sets it again.
+                let words = Ones(summary.swap(0, Ordering::SeqCst));
+                taken.add(group, words.map(|word| (word, self.take_word(group * BITS + word))));
+            }
+        }
     }
 
-    /// Moves all bits into `taken`, word by word.
-    pub(crate) fn take(&self, taken: &mut [u64]) {
-        for (word, taken) in self.0.iter().zip(taken) {
-            // A clean word is left in peace: its cache line stays with those who mark. A mark that
-            // this load misses comes after the take.
-            if word.load(Ordering::Relaxed) != 0 {
-                *taken = word.swap(0, Ordering::AcqRel);
+    /// Moves the bits of the pages into `taken`, which is empty. The summary stays as it is.
+    pub(crate) fn take_of(&self, span: Span, taken: &mut Taken) {
+        let pages = span.pages();
+        let words = pages.words();
+        let (first, last) = words.words().ends();
+        for group in first..last + 1 {
+            let some = self.summary[group].load(Ordering::Acquire) & words.mask(group);
+            if some == 0 {
+                continue;
+            }
+            taken.reserve();
+            taken.add(
+                group,
+                Ones(some).map(|word| {
+                    let mask = pages.mask(group * BITS + word);
+                    let bits = &self.row[group * BITS + word];
+                    (word, bits.fetch_and(!mask, Ordering::AcqRel) & mask)
+                }),
+            );
+        }
+    }
+
+    #[inline(always)]
+    fn take_word(&self, word: usize) -> u64 {
+        let word = &self.row[word];
+        if word.load(Ordering::SeqCst) == 0 { 0 } else { word.swap(0, Ordering::SeqCst) }
+    }
+
+    /// Moves all bits into `taken`, which is empty, with nobody around: no operation here is locked.
+    pub(crate) fn take_alone(&mut self, taken: &mut Taken) {
+        let groups = self.row.chunks_mut(BITS).zip(&mut self.summary).enumerate();
+        for (group, (row, summary)) in groups {
+            let words = core::mem::take(summary.get_mut());
+            if words == 0 {
+                continue;
+            }
+            taken.reserve();
+            let take = |word: &mut AtomicU64| core::mem::take(word.get_mut());
+            if words == !0 {
+                taken.add_whole(group, row.iter_mut().map(take));
+            } else {
+                taken.add(group, Ones(words).map(|word| (word, take(&mut row[word]))));
             }
         }
     }
 
     /// Sets the bits that were taken from here.
-    pub(crate) fn put_back(&self, taken: &[u64]) {
-        for (word, &bits) in taken.iter().enumerate() {
+    pub(crate) fn put_back(&self, taken: &Taken) {
+        for (word, bits) in taken.iter() {
             // By the type's invariant they were those of pages, and still are: there are never
             // less.
             self.set_in(word, bits);
         }
     }
 
-    /// Clears all bits.
-    pub(crate) fn clear_all(&self) {
-        for word in &self.0 {
-            if word.load(Ordering::Relaxed) != 0 {
-                word.swap(0, Ordering::AcqRel);
-            }
-        }
+    /// The words that have bits, each at its own moment.
+    pub(crate) fn live(&self) -> Live<'_> {
+        // Of no words there is no last one.
+        let all = self.row.len().checked_sub(1).map(|last| Stretch::new(0, last));
+        all.map_or_else(|| Live::none(self), |all| self.live_in(all))
+    }
+
+    /// Those of the words that have bits.
+    fn live_in(&self, words: Stretch) -> Live<'_> {
+        let (group, last_group) = words.words().ends();
+        Live { all: self, words, group, end: last_group + 1, ones: Ones(0) }
     }
 
     /// The bits of now, each word at its own moment.
     pub(crate) fn look(&self) -> Vec<u64> {
-        self.0.iter().map(|word| word.load(Ordering::Acquire)).collect()
+        self.row.iter().map(|word| word.load(Ordering::Acquire)).collect()
     }
 }
 
 impl Clone for Words {
     fn clone(&self) -> Self {
-        // INVARIANT: the same number of words, with the same bits.
-        Self(self.look().into_iter().map(AtomicU64::new).collect())
+        let row = self.look();
+        let summary = row.chunks(BITS).map(|group| {
+            let has = group.iter().rev().fold(0, |has, word| has << 1 | u64::from(*word != 0));
+            AtomicU64::new(has)
+        });
+        // INVARIANT: the same number of words, with the same bits, and a summary made of them.
+        Self { summary: summary.collect(), row: row.into_iter().map(AtomicU64::new).collect() }
     }
 }
 
-/// The bits from that of the first page on, in its word.
-#[inline(always)]
-fn first_mask(span: Span) -> u64 {
-    !0 << (span.first() % BITS)
+/// The words that have bits, with their numbers, in ascending order, looked at while one goes along.
+#[derive(Clone)]
+pub(crate) struct Live<'a> {
+    all: &'a Words,
+    words: Stretch,
+    /// The next group to look at.
+    group: usize,
+    /// One past the last group.
+    end: usize,
+    /// Words to look at of the group before `group`.
+    ones: Ones,
 }
 
-/// The bits up to that of the last page, in its word.
-#[inline(always)]
-fn last_mask(span: Span) -> u64 {
-    !0 >> (BITS - 1 - span.last() % BITS)
+impl<'a> Live<'a> {
+    fn none(all: &'a Words) -> Self {
+        Self { all, words: Stretch::new(0, 0), group: 0, end: 0, ones: Ones(0) }
+    }
 }
 
-/// The words that have bits of the pages, each with those bits.
-fn masks(span: Span) -> impl Iterator<Item = (usize, u64)> {
-    let (first, last) = (span.first() / BITS, span.last() / BITS);
-    // No overflow: it is the number of a word. A range that includes its end is slower.
-    (first..last + 1).map(move |word| {
-        let from = if word == first { first_mask(span) } else { !0 };
-        let to = if word == last { last_mask(span) } else { !0 };
-        (word, from & to)
-    })
+impl Iterator for Live<'_> {
+    type Item = (usize, u64);
+
+    #[inline]
+    fn next(&mut self) -> Option<(usize, u64)> {
+        loop {
+            for one in &mut self.ones {
+                let word = (self.group - 1) * BITS + one;
+                let bits = self.all.row[word].load(Ordering::Acquire);
+                if bits != 0 {
+                    return Some((word, bits));
+                }
+            }
+            if self.group == self.end {
+                return None;
+            }
+            let summary = self.all.summary[self.group].load(Ordering::Acquire);
+            self.ones = Ones(summary & self.words.mask(self.group));
+            self.group += 1;
+        }
+    }
+}
+
+impl FusedIterator for Live<'_> {}
+
+/// Those of the words that are in `group`, which has some: the first, and the last.
+#[inline(always)]
+fn group_of(words: Stretch, group: usize) -> (usize, usize) {
+    let (first, last) = words.ends();
+    (first.max(group * BITS), last.min(group * BITS + (BITS - 1)))
+}
+
+/// The bit of the item with this number in the word that has it.
+#[inline(always)]
+fn bit(word: u64, item: usize) -> bool {
+    (word >> (item % BITS)) & 1 != 0
 }

@@ -2,7 +2,7 @@
 
 use std::num::NonZeroUsize;
 
-use guest_dirty::{AtomicBitmap, BitmapError};
+use guest_dirty::{AtomicBitmap, BitmapError, TakeError};
 use guest_volatile::Bitmap;
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -165,13 +165,14 @@ fn take(
 ) -> Result<(), TestCaseError> {
     let harvest = match bitmap.take() {
         Ok(harvest) => harvest,
-        Err(overrun) => {
+        Err(TakeError::Overrun(overrun)) => {
             prop_assert_eq!(Some(overrun.end), model.overrun);
             return Ok(());
         }
+        Err(error) => return Err(TestCaseError::fail(error.to_string())),
     };
     prop_assert_eq!(model.overrun, None);
-    prop_assert_eq!(harvest.words(), model.words());
+    prop_assert_eq!(harvest.to_words(), model.words());
     prop_assert_eq!(harvest.pages().collect::<Vec<_>>(), model.pages());
     prop_assert_eq!(harvest.count(), model.pages().len());
     prop_assert_eq!(harvest.is_empty(), model.pages().is_empty());

@@ -88,6 +88,6 @@ fn words_go_out_as_they_come_in() {
 
     let harvest = bitmap.take().unwrap();
     let other = AtomicBitmap::new(200 * 0x1000, DEFAULT_PAGE_SIZE);
-    other.merge_words(0, harvest.words()).unwrap();
+    other.merge_words(0, &harvest.to_words()).unwrap();
     assert_eq!(other.to_words(), log);
 }
