@@ -1,14 +1,18 @@
 //! Laws for any sequence of operations: the bitmap agrees with a plain `Vec<bool>`, a page each.
 
 use std::num::NonZeroUsize;
+use std::ops::Range;
 
-use guest_dirty::{AtomicBitmap, BitmapError, TakeError};
+use guest_dirty::{AtomicBitmap, BitmapError, Harvest, TakeError};
 use guest_volatile::Bitmap;
 use proptest::collection::vec;
 use proptest::prelude::*;
 
 /// The largest bitmap of these tests, in bytes: some words of pages, for small pages.
 const MAX_BYTES: usize = 400;
+
+/// The same for some words of the summary, each of which stands for 4096 pages.
+const MANY_BYTES: usize = 13_000;
 
 #[derive(Clone, Debug)]
 enum Op {
@@ -26,6 +30,10 @@ enum Op {
     /// Take, mark meanwhile, and commit or drop.
     Take {
         meanwhile: Vec<(usize, usize)>,
+        commit: bool,
+    },
+    /// As `Take`, while nobody else may mark.
+    TakeMut {
         commit: bool,
     },
     Merge {
@@ -132,6 +140,16 @@ fn apply(op: &Op, bitmap: &mut AtomicBitmap, model: &mut Model) -> Result<(), Te
             model.take();
         }
         Op::Take { ref meanwhile, commit } => take(meanwhile, commit, bitmap, model)?,
+        Op::TakeMut { commit } => match bitmap.take_mut() {
+            Ok(harvest) => {
+                agrees(&harvest, model)?;
+                if commit {
+                    harvest.commit();
+                    model.take();
+                }
+            }
+            Err(overrun) => prop_assert_eq!(Some(overrun.end), model.overrun),
+        },
         Op::Merge { first_page, ref words, as_bytes } => {
             merge(first_page, words, as_bytes, bitmap, model)?;
         }
@@ -157,6 +175,28 @@ fn apply(op: &Op, bitmap: &mut AtomicBitmap, model: &mut Model) -> Result<(), Te
     Ok(())
 }
 
+/// Whether these are the longest runs of dirty bytes.
+fn are_runs(runs: Vec<Range<usize>>, model: &Model) -> Result<(), TestCaseError> {
+    prop_assert!(runs.iter().all(|run| run.start < run.end));
+    prop_assert!(runs.is_sorted_by(|a, b| a.end < b.start), "{:?} are not apart", runs);
+    prop_assert_eq!(runs.into_iter().flatten().collect::<Vec<_>>(), model.bytes());
+    Ok(())
+}
+
+/// Whether all questions to the harvest have the answers of the model.
+fn agrees(harvest: &Harvest<'_>, model: &Model) -> Result<(), TestCaseError> {
+    prop_assert_eq!(model.overrun, None);
+    prop_assert_eq!(harvest.to_words(), model.words());
+    prop_assert_eq!(harvest.pages().collect::<Vec<_>>(), model.pages());
+    prop_assert_eq!(harvest.count(), model.pages().len());
+    prop_assert_eq!(harvest.is_empty(), model.pages().is_empty());
+
+    let words = model.words().into_iter().enumerate().filter(|(_, bits)| *bits != 0);
+    prop_assert!(harvest.words().eq(words));
+    are_runs(harvest.runs().collect(), model)?;
+    Ok(())
+}
+
 fn take(
     meanwhile: &[(usize, usize)],
     commit: bool,
@@ -171,17 +211,7 @@ fn take(
         }
         Err(error) => return Err(TestCaseError::fail(error.to_string())),
     };
-    prop_assert_eq!(model.overrun, None);
-    prop_assert_eq!(harvest.to_words(), model.words());
-    prop_assert_eq!(harvest.pages().collect::<Vec<_>>(), model.pages());
-    prop_assert_eq!(harvest.count(), model.pages().len());
-    prop_assert_eq!(harvest.is_empty(), model.pages().is_empty());
-
-    let runs: Vec<_> = harvest.runs().collect();
-    prop_assert!(runs.iter().all(|run| run.start < run.end));
-    prop_assert!(runs.is_sorted_by(|a, b| a.end < b.start), "{:?} are not apart", runs);
-    prop_assert_eq!(runs.into_iter().flatten().collect::<Vec<_>>(), model.bytes());
-
+    agrees(&harvest, model)?;
     let taken = model.take();
     for (offset, len) in meanwhile {
         bitmap.mark_dirty(*offset, *len);
@@ -226,9 +256,9 @@ fn merge(
 }
 
 /// Offsets and lengths, most of them inside, some far out.
-fn number() -> impl Strategy<Value = usize> {
+fn number(most: usize) -> impl Strategy<Value = usize> {
     prop_oneof![
-        12 => 0..MAX_BYTES,
+        12 => 0..most,
         4 => 0..4_usize,
         1 => any::<usize>(),
         1 => (0..4_usize).prop_map(|distance| usize::MAX - distance),
@@ -236,12 +266,12 @@ fn number() -> impl Strategy<Value = usize> {
 }
 
 /// Lengths of marks, short enough that not every mark is an overrun.
-fn short() -> impl Strategy<Value = usize> {
-    prop_oneof![20 => 0..40_usize, 4 => 0..MAX_BYTES, 1 => number()]
+fn short(most: usize) -> impl Strategy<Value = usize> {
+    prop_oneof![20 => 0..40_usize, 4 => 0..most, 1 => number(most)]
 }
 
-fn inside() -> impl Strategy<Value = usize> {
-    prop_oneof![20 => 0..MAX_BYTES / 2, 1 => number()]
+fn inside(most: usize) -> impl Strategy<Value = usize> {
+    prop_oneof![20 => 0..most / 2, 1 => number(most)]
 }
 
 /// Words of which most have few bits.
@@ -254,25 +284,61 @@ fn words() -> impl Strategy<Value = Vec<u64>> {
     vec(word, 0..5)
 }
 
-fn op() -> impl Strategy<Value = Op> {
+fn op(most: usize) -> impl Strategy<Value = Op> {
     prop_oneof![
-        6 => (inside(), short()).prop_map(|(offset, len)| Op::Mark(offset, len)),
-        2 => (inside(), inside(), short())
+        6 => (inside(most), short(most)).prop_map(|(offset, len)| Op::Mark(offset, len)),
+        2 => (inside(most), inside(most), short(most))
             .prop_map(|(base, offset, len)| Op::MarkView { base, offset, len }),
-        2 => (number(), number()).prop_map(|(offset, len)| Op::Clean(offset, len)),
-        2 => (0..MAX_BYTES).prop_map(Op::SetBit),
-        2 => (0..MAX_BYTES).prop_map(Op::ResetBit),
+        2 => (number(most), number(most)).prop_map(|(offset, len)| Op::Clean(offset, len)),
+        2 => (0..most).prop_map(Op::SetBit),
+        2 => (0..most).prop_map(Op::ResetBit),
         1 => Just(Op::Reset),
         1 => Just(Op::GetAndReset),
-        4 => (vec((inside(), short()), 0..3), any::<bool>())
+        4 => (vec((inside(most), short(most)), 0..3), any::<bool>())
             .prop_map(|(meanwhile, commit)| Op::Take { meanwhile, commit }),
-        3 => (0..MAX_BYTES, words(), any::<bool>())
+        2 => any::<bool>().prop_map(|commit| Op::TakeMut { commit }),
+        3 => (0..most, words(), any::<bool>())
             .prop_map(|(first_page, words, as_bytes)| Op::Merge { first_page, words, as_bytes }),
-        1 => (0..MAX_BYTES / 4).prop_map(Op::Enlarge),
+        1 => (0..most / 4).prop_map(Op::Enlarge),
         1 => Just(Op::EnlargeTooFar),
         4 => Just(Op::Acknowledge),
         1 => Just(Op::Clone),
     ]
+}
+
+/// Does all of it to a bitmap whose marks look first, if there is a fence, to one whose marks lock, and to models.
+fn agree(byte_size: usize, page_size: usize, ops: &[Op]) -> Result<(), TestCaseError> {
+    let nonzero = NonZeroUsize::new(page_size).expect("a page has a byte");
+    for new in [AtomicBitmap::new, AtomicBitmap::new_strict] {
+        let mut bitmap = new(byte_size, nonzero);
+        let mut model = Model::new(byte_size, page_size);
+        for op in ops {
+            apply(op, &mut bitmap, &mut model)?;
+            prop_assert_eq!(bitmap.to_words(), model.words(), "after {:?}", op);
+            // By the summary, which must know of every word that has bits.
+            are_runs(bitmap.dirty_runs().collect(), &model)?;
+            prop_assert_eq!(bitmap.overrun().map(|overrun| overrun.end), model.overrun);
+            prop_assert_eq!(bitmap.len(), model.dirty.len());
+            prop_assert_eq!(bitmap.byte_size(), model.byte_size);
+        }
+    }
+    Ok(())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig {
+        failure_persistence: None,
+        ..ProptestConfig::with_cases(48)
+    })]
+
+    #[test]
+    fn any_sequence_of_operations_on_many_pages_agrees_with_a_plain_vector(
+        byte_size in 0..MANY_BYTES,
+        page_size in 1..4_usize,
+        ops in vec(op(MANY_BYTES), 0..25),
+    ) {
+        agree(byte_size, page_size, &ops)?;
+    }
 }
 
 proptest! {
@@ -285,18 +351,9 @@ proptest! {
     fn any_sequence_of_operations_agrees_with_a_plain_vector(
         byte_size in 0..MAX_BYTES,
         page_size in prop_oneof![Just(1_usize), Just(2), Just(4), Just(64), 1..20_usize],
-        ops in vec(op(), 0..40),
+        ops in vec(op(MAX_BYTES), 0..40),
     ) {
-        let nonzero = NonZeroUsize::new(page_size).expect("a page has a byte");
-        let mut bitmap = AtomicBitmap::new(byte_size, nonzero);
-        let mut model = Model::new(byte_size, page_size);
-        for op in &ops {
-            apply(op, &mut bitmap, &mut model)?;
-            prop_assert_eq!(bitmap.to_words(), model.words(), "after {:?}", op);
-            prop_assert_eq!(bitmap.overrun().map(|overrun| overrun.end), model.overrun);
-            prop_assert_eq!(bitmap.len(), model.dirty.len());
-            prop_assert_eq!(bitmap.byte_size(), model.byte_size);
-        }
+        agree(byte_size, page_size, &ops)?;
     }
 
     #[test]
@@ -328,8 +385,8 @@ proptest! {
     #[test]
     fn bytes_and_pages_are_the_same_for_shifts_and_divisions(
         shift in 0..usize::BITS,
-        offset in number(),
-        len in number(),
+        offset in number(MAX_BYTES),
+        len in number(MAX_BYTES),
     ) {
         // Far too many pages to have bits for, unless pages are large.
         let page_size = NonZeroUsize::new(1 << shift).expect("a power of two");
