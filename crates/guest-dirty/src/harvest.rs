@@ -48,6 +48,20 @@ pub struct Harvest<'a> {
     taken: Taken,
 }
 
+/// Room for the bits of a harvest: none at first, and what a harvest has left.
+///
+/// # Invariants
+///
+/// There are no bits in it.
+#[derive(Default)]
+pub struct HarvestBuffer(Taken);
+
+impl fmt::Debug for HarvestBuffer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("HarvestBuffer").finish_non_exhaustive()
+    }
+}
+
 impl AtomicBitmap {
     /// Takes all bits, until they are [committed](Harvest::commit) or put back.
     ///
@@ -64,7 +78,33 @@ impl AtomicBitmap {
     /// [`acknowledge_overrun`](Self::acknowledge_overrun). [`Unfenced`](TakeError::Unfenced) if the fence failed. The bits stay in
     /// either case.
     pub fn take(&self) -> Result<Harvest<'_>, TakeError> {
-        let harvest = Harvest::new(self);
+        self.take_with(HarvestBuffer::default())
+    }
+
+    /// As [`take`](Self::take), with room for the bits that another harvest has left.
+    ///
+    /// Fresh memory costs a page fault for each of its pages, which may cost more than the harvest. In rounds, as of a
+    /// migration, one buffer serves all.
+    ///
+    /// # Errors
+    ///
+    /// As [`take`](Self::take); the buffer is gone then.
+    ///
+    /// ```
+    /// use guest_dirty::{AtomicBitmap, DEFAULT_PAGE_SIZE, HarvestBuffer};
+    ///
+    /// let bitmap = AtomicBitmap::new(0x10_0000, DEFAULT_PAGE_SIZE);
+    /// let mut buffer = HarvestBuffer::default();
+    /// for round in 0..3 {
+    ///     bitmap.set_bit(round);
+    ///     let harvest = bitmap.take_with(buffer)?;
+    ///     assert!(harvest.pages().eq([round]));
+    ///     buffer = harvest.commit();
+    /// }
+    /// # Ok::<(), guest_dirty::TakeError>(())
+    /// ```
+    pub fn take_with(&self, buffer: HarvestBuffer) -> Result<Harvest<'_>, TakeError> {
+        let harvest = Harvest::new(self, buffer);
         // Without a bit that was cleared, nobody's look is out of date. If it fails, the drop puts them back.
         if !harvest.is_empty() {
             self.discipline().fence()?;
@@ -87,14 +127,17 @@ impl AtomicBitmap {
     /// bitmaps[1].set_bit(0);
     /// let harvests = AtomicBitmap::take_all(&bitmaps)?;
     /// assert_eq!(harvests.iter().map(|harvest| harvest.count()).collect::<Vec<_>>(), [0, 1]);
-    /// harvests.into_iter().for_each(|harvest| harvest.commit());
+    /// harvests.into_iter().for_each(|harvest| drop(harvest.commit()));
     /// # Ok::<(), guest_dirty::TakeError>(())
     /// ```
     pub fn take_all<'a, I>(bitmaps: I) -> Result<Vec<Harvest<'a>>, TakeError>
     where
         I: IntoIterator<Item = &'a Self>,
     {
-        let harvests: Vec<_> = bitmaps.into_iter().map(Harvest::new).collect();
+        let harvests: Vec<_> = bitmaps
+            .into_iter()
+            .map(|bitmap| Harvest::new(bitmap, HarvestBuffer::default()))
+            .collect();
         let cleared = harvests.iter().filter(|harvest| !harvest.is_empty());
         Discipline::fence_all(cleared.map(|harvest| harvest.bitmap.discipline()))?;
         // At the first error the rest is dropped, and what is collected.
@@ -118,7 +161,16 @@ impl AtomicBitmap {
     /// # Ok::<(), guest_dirty::Overrun>(())
     /// ```
     pub fn take_mut(&mut self) -> Result<Harvest<'_>, Overrun> {
-        let mut taken = Taken::default();
+        self.take_mut_with(HarvestBuffer::default())
+    }
+
+    /// As [`take_mut`](Self::take_mut), with room for the bits that another harvest has left.
+    ///
+    /// # Errors
+    ///
+    /// As [`take_mut`](Self::take_mut); the buffer is gone then.
+    pub fn take_mut_with(&mut self, buffer: HarvestBuffer) -> Result<Harvest<'_>, Overrun> {
+        let HarvestBuffer(mut taken) = buffer;
         self.bits_mut().take_alone(&mut taken);
         // INVARIANT: the bits are those of the bitmap.
         Harvest { bitmap: self, taken }.unless_overrun()
@@ -127,9 +179,9 @@ impl AtomicBitmap {
 
 impl<'a> Harvest<'a> {
     /// Takes all bits. What their marks were about may still be on its way.
-    fn new(bitmap: &'a AtomicBitmap) -> Self {
+    fn new(bitmap: &'a AtomicBitmap, buffer: HarvestBuffer) -> Self {
         // INVARIANT: there is no bit yet, and there come none but those that are taken.
-        let mut harvest = Self { bitmap, taken: Taken::default() };
+        let mut harvest = Self { bitmap, taken: buffer.0 };
         bitmap.bits().take(&mut harvest.taken);
         harvest
     }
@@ -145,10 +197,13 @@ impl<'a> Harvest<'a> {
 }
 
 impl Harvest<'_> {
-    /// Drops the bits: the pages are copied, or need not be.
-    pub fn commit(mut self) {
+    /// Drops the bits: the pages are copied, or need not be. What they were in is left, for
+    /// [another harvest](AtomicBitmap::take_with).
+    pub fn commit(mut self) -> HarvestBuffer {
         // INVARIANT: none of the bits.
-        self.taken = Taken::default();
+        let mut taken = core::mem::take(&mut self.taken);
+        taken.clear();
+        HarvestBuffer(taken)
     }
 
     /// The words of the bitmap that have bits, each with its number, in ascending order: bit `i` of word `w` is that of

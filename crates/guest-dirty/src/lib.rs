@@ -85,6 +85,6 @@ mod switched;
 pub use bitmap::{AtomicBitmap, DEFAULT_PAGE_SIZE};
 pub use discipline::Marking;
 pub use error::{BitmapError, Overrun, TakeError};
-pub use harvest::Harvest;
+pub use harvest::{Harvest, HarvestBuffer};
 pub use slice::{ArcSlice, BaseSlice, RefSlice};
 pub use switched::SwitchedBitmap;

@@ -76,8 +76,8 @@ impl Pages {
         if len == 0 {
             return None;
         }
-        let page = offset >> shift;
-        (page == (end - 1) >> shift).then_some(page)
+        // Where the two differ is below the number of the page.
+        ((offset ^ (end - 1)) >> shift == 0).then_some(offset >> shift)
     }
 
     /// All pages, if there are any.

@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 use core::iter::FusedIterator;
 use core::slice;
 
-use crate::masks::{BITS, Ones};
+use crate::masks::{BITS, Ones, count};
 
 /// Some words of a bitmap, in ascending order, without most of those that have no bit.
 ///
@@ -23,6 +23,19 @@ pub(crate) struct Taken {
 }
 
 impl Taken {
+    /// Forgets the words, and keeps the room for them.
+    pub(crate) fn clear(&mut self) {
+        // INVARIANT: none of both.
+        self.groups.clear();
+        self.words.clear();
+    }
+
+    /// Makes room for so many words, so that they need not move later.
+    pub(crate) fn reserve_words(&mut self, count: usize) {
+        // And for one group, which may turn out to have more than were expected.
+        self.words.reserve_exact(if count == 0 { 0 } else { count + BITS });
+    }
+
     /// Makes room for one more group, so that adding it needs no memory.
     pub(crate) fn reserve(&mut self) {
         self.groups.reserve(1);
@@ -98,6 +111,30 @@ impl Iterator for TakenWords<'_> {
             let (group, mask) = *self.groups.next()?;
             (self.group, self.ones) = (group, Ones(mask));
         }
+    }
+
+    #[inline]
+    fn fold<T, F: FnMut(T, (usize, u64)) -> T>(mut self, init: T, mut f: F) -> T {
+        let mut sum = init;
+        for one in self.ones {
+            let Some(bits) = self.words.next() else { return sum };
+            sum = f(sum, (self.group * BITS + one, *bits));
+        }
+        let mut words = self.words.as_slice();
+        for (group, mask) in self.groups {
+            // By the invariant the words are as many as the bits.
+            let (of_group, rest) = words.split_at(count(*mask));
+            if *mask == !0 {
+                sum = (group * BITS..)
+                    .zip(of_group)
+                    .fold(sum, |sum, (word, bits)| f(sum, (word, *bits)));
+            } else {
+                let numbered = Ones(*mask).zip(of_group);
+                sum = numbered.fold(sum, |sum, (one, bits)| f(sum, (group * BITS + one, *bits)));
+            }
+            words = rest;
+        }
+        sum
     }
 }
 

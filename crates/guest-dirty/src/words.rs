@@ -12,6 +12,9 @@ use crate::masks::{BITS, Ones, Stretch, count};
 use crate::pages::Span;
 use crate::taken::Taken;
 
+/// How many words of the summary are looked at together.
+const CHUNK: usize = 16;
+
 /// A row of bits, one for each page: bit `i` of word `w` is that of page `w * 64 + i`. And above it a
 /// summary: bit `i` of its word `g` says that word `g * 64 + i` of the row may have bits.
 ///
@@ -124,14 +127,14 @@ impl Words {
         let inner = row.get(1..row.len() - 1).unwrap_or_default();
         let eights = inner.chunks_exact(8);
         let rest = eights.remainder().iter().fold(!0, |all, word| all & look(word));
-        let mut all = [rest, !0, !0, !0];
-        for eight in eights {
-            for (i, word) in eight.iter().enumerate() {
-                all[i % 4] &= look(word);
-            }
-        }
+        // As a tree, so that the loads need not wait for each other.
+        let all = eights.fold(rest, |all, e| {
+            let low = look(&e[0]) & look(&e[1]) & (look(&e[2]) & look(&e[3]));
+            let high = look(&e[4]) & look(&e[5]) & (look(&e[6]) & look(&e[7]));
+            all & (low & high)
+        });
         let mask = words.mask(group);
-        all == [!0; 4] && self.summary[group].load(Ordering::SeqCst) & mask == mask
+        all == !0 && self.summary[group].load(Ordering::SeqCst) & mask == mask
     }
 
     /// Sets the bits of those of the pages that are in `group`, which has some, each word by `set`.
@@ -168,18 +171,32 @@ impl Words {
     /// How many of the pages have their bits set.
     pub(crate) fn count(&self, span: Span) -> usize {
         let pages = span.pages();
-        self.live_in(pages.words()).map(|(word, bits)| count(bits & pages.mask(word))).sum()
+        let (first, last) = pages.words().ends();
+        let edge = |word: usize| count(self.row[word].load(Ordering::Acquire) & pages.mask(word));
+        if first == last {
+            return edge(first);
+        }
+        let whole = if last - first > 1 {
+            // No overflow: it is less than the last.
+            self.live_in(Stretch::new(first + 1, last - 1))
+                .fold(0, |sum, (_, bits)| sum + count(bits))
+        } else {
+            0
+        };
+        edge(first) + whole + edge(last)
     }
 
     /// Moves all bits into `taken`, which is empty.
     pub(crate) fn take(&self, taken: &mut Taken) {
-        const CHUNK: usize = 16;
         for (chunk, summaries) in self.summary.chunks(CHUNK).enumerate() {
             // Words without a bit are left in peace: their cache lines stay with those who mark. A mark that these
             // loads miss comes after the take.
             let any = summaries.iter().fold(0, |any, words| any | words.load(Ordering::Relaxed));
             if any == 0 {
                 continue;
+            }
+            if taken.is_empty() {
+                taken.reserve_words(self.estimate(chunk * CHUNK));
             }
             for (group, summary) in (chunk * CHUNK..).zip(summaries) {
                 if summary.load(Ordering::Relaxed) == 0 {
@@ -191,6 +208,11 @@ impl Words {
                 taken.add(group, words.map(|word| (word, self.take_word(group * BITS + word))));
             }
         }
+    }
+
+    /// How many words from `group` on are in the summary.
+    fn estimate(&self, group: usize) -> usize {
+        self.summary[group..].iter().map(|words| count(words.load(Ordering::Relaxed))).sum()
     }
 
     /// Moves the bits of the pages into `taken`, which is empty. The summary stays as it is.
@@ -223,18 +245,28 @@ impl Words {
 
     /// Moves all bits into `taken`, which is empty, with nobody around: no operation here is locked.
     pub(crate) fn take_alone(&mut self, taken: &mut Taken) {
-        let groups = self.row.chunks_mut(BITS).zip(&mut self.summary).enumerate();
-        for (group, (row, summary)) in groups {
-            let words = core::mem::take(summary.get_mut());
-            if words == 0 {
+        let groups =
+            self.summary.iter_mut().filter_map(|words| (*words.get_mut() != 0).then_some(BITS));
+        taken.reserve_words(groups.sum());
+        for (chunk, summaries) in self.summary.chunks_mut(CHUNK).enumerate() {
+            if summaries.iter_mut().fold(0, |any, words| any | *words.get_mut()) == 0 {
                 continue;
             }
-            taken.reserve();
-            let take = |word: &mut AtomicU64| core::mem::take(word.get_mut());
-            if words == !0 {
-                taken.add_whole(group, row.iter_mut().map(take));
-            } else {
-                taken.add(group, Ones(words).map(|word| (word, take(&mut row[word]))));
+            for (group, summary) in (chunk * CHUNK..).zip(summaries) {
+                let words = core::mem::take(summary.get_mut());
+                if words == 0 {
+                    continue;
+                }
+                taken.reserve();
+                let end = self.row.len().min((group + 1) * BITS);
+                let row = &mut self.row[group * BITS..end];
+                let take = |word: &mut AtomicU64| core::mem::take(word.get_mut());
+                if row.len() == BITS {
+                    // To move all 64 is faster than to choose.
+                    taken.add_whole(group, row.iter_mut().map(take));
+                } else {
+                    taken.add(group, Ones(words).map(|word| (word, take(&mut row[word]))));
+                }
             }
         }
     }
@@ -251,14 +283,19 @@ impl Words {
     /// The words that have bits, each at its own moment.
     pub(crate) fn live(&self) -> Live<'_> {
         // Of no words there is no last one.
-        let all = self.row.len().checked_sub(1).map(|last| Stretch::new(0, last));
-        all.map_or_else(|| Live::none(self), |all| self.live_in(all))
+        match self.row.len().checked_sub(1) {
+            Some(last) => self.live_in(Stretch::new(0, last)),
+            None => {
+                Live { row: &[], summary: &[], words: Stretch::new(0, 0), group: 0, ones: Ones(0) }
+            }
+        }
     }
 
     /// Those of the words that have bits.
     fn live_in(&self, words: Stretch) -> Live<'_> {
-        let (group, last_group) = words.words().ends();
-        Live { all: self, words, group, end: last_group + 1, ones: Ones(0) }
+        let (first, last) = words.words().ends();
+        let summary = &self.summary[first..last + 1];
+        Live { row: &self.row, summary, words, group: first, ones: Ones(0) }
     }
 
     /// The bits of now, each word at its own moment.
@@ -279,23 +316,18 @@ impl Clone for Words {
     }
 }
 
-/// The words that have bits, with their numbers, in ascending order, looked at while one goes along.
+/// The words that have bits, with their numbers, in ascending order, looked at while one goes along. Some may be 0, if
+/// somebody takes them meanwhile, or in a [`fold`](Iterator::fold).
 #[derive(Clone)]
 pub(crate) struct Live<'a> {
-    all: &'a Words,
+    row: &'a [AtomicU64],
+    /// The words of the summary from `group` on.
+    summary: &'a [AtomicU64],
     words: Stretch,
     /// The next group to look at.
     group: usize,
-    /// One past the last group.
-    end: usize,
     /// Words to look at of the group before `group`.
     ones: Ones,
-}
-
-impl<'a> Live<'a> {
-    fn none(all: &'a Words) -> Self {
-        Self { all, words: Stretch::new(0, 0), group: 0, end: 0, ones: Ones(0) }
-    }
 }
 
 impl Iterator for Live<'_> {
@@ -306,18 +338,48 @@ impl Iterator for Live<'_> {
         loop {
             for one in &mut self.ones {
                 let word = (self.group - 1) * BITS + one;
-                let bits = self.all.row[word].load(Ordering::Acquire);
+                let bits = self.row[word].load(Ordering::Acquire);
                 if bits != 0 {
                     return Some((word, bits));
                 }
             }
-            if self.group == self.end {
-                return None;
-            }
-            let summary = self.all.summary[self.group].load(Ordering::Acquire);
-            self.ones = Ones(summary & self.words.mask(self.group));
+            let clean = self.summary.iter().take_while(|words| words.load(Ordering::Relaxed) == 0);
+            let clean = clean.count();
+            let (summary, rest) = self.summary.get(clean..)?.split_first()?;
+            self.group += clean;
+            self.ones = Ones(summary.load(Ordering::Acquire) & self.words.mask(self.group));
+            self.summary = rest;
             self.group += 1;
         }
+    }
+
+    #[inline]
+    fn fold<T, F: FnMut(T, (usize, u64)) -> T>(self, init: T, mut f: F) -> T {
+        let (row, words) = (self.row, self.words);
+        let mut of_group = |mut sum, group: usize, ones: Ones| {
+            if ones.0 == !0 {
+                // Without a search for the next one, in which the loop would spend most of its time.
+                for (word, bits) in (group * BITS..).zip(&row[group * BITS..][..BITS]) {
+                    sum = f(sum, (word, bits.load(Ordering::Acquire)));
+                }
+                return sum;
+            }
+            ones.fold(sum, |sum, one| {
+                let word = group * BITS + one;
+                f(sum, (word, row[word].load(Ordering::Acquire)))
+            })
+        };
+        let mut sum = init;
+        if self.ones.0 != 0 {
+            sum = of_group(sum, self.group - 1, self.ones);
+        }
+        for (group, summary) in (self.group..).zip(self.summary) {
+            let ones = summary.load(Ordering::Acquire);
+            if ones != 0 {
+                sum = of_group(sum, group, Ones(ones & words.mask(group)));
+            }
+        }
+        sum
     }
 }
 

@@ -1,5 +1,6 @@
 //! Laws for any sequence of operations: the bitmap agrees with a plain `Vec<bool>`, a page each.
 
+use std::fmt::Debug;
 use std::num::NonZeroUsize;
 use std::ops::Range;
 
@@ -183,6 +184,28 @@ fn are_runs(runs: Vec<Range<usize>>, model: &Model) -> Result<(), TestCaseError>
     Ok(())
 }
 
+/// Whether the iterator gives the same by a loop, by a fold, and by a fold of what a loop has left.
+fn one_by_one<I: Iterator<Item: PartialEq + Debug> + Clone>(
+    all: I,
+    skip: usize,
+) -> Result<(), TestCaseError> {
+    let fold = |all: I| {
+        all.fold(Vec::new(), |mut list, one| {
+            list.push(one);
+            list
+        })
+    };
+    let mut looped = Vec::new();
+    for one in all.clone() {
+        looped.push(one);
+    }
+    prop_assert_eq!(&fold(all.clone()), &looped);
+    let mut rest = all;
+    let skipped = rest.by_ref().take(skip).count();
+    prop_assert_eq!(&fold(rest)[..], &looped[skipped..]);
+    Ok(())
+}
+
 /// Whether all questions to the harvest have the answers of the model.
 fn agrees(harvest: &Harvest<'_>, model: &Model) -> Result<(), TestCaseError> {
     prop_assert_eq!(model.overrun, None);
@@ -194,6 +217,11 @@ fn agrees(harvest: &Harvest<'_>, model: &Model) -> Result<(), TestCaseError> {
     let words = model.words().into_iter().enumerate().filter(|(_, bits)| *bits != 0);
     prop_assert!(harvest.words().eq(words));
     are_runs(harvest.runs().collect(), model)?;
+    for skip in [1, 3, 70] {
+        one_by_one(harvest.runs(), skip)?;
+        one_by_one(harvest.words(), skip)?;
+        one_by_one(harvest.pages(), skip)?;
+    }
     Ok(())
 }
 
@@ -317,6 +345,7 @@ fn agree(byte_size: usize, page_size: usize, ops: &[Op]) -> Result<(), TestCaseE
             prop_assert_eq!(bitmap.to_words(), model.words(), "after {:?}", op);
             // By the summary, which must know of every word that has bits.
             are_runs(bitmap.dirty_runs().collect(), &model)?;
+            one_by_one(bitmap.dirty_runs(), 2)?;
             prop_assert_eq!(bitmap.overrun().map(|overrun| overrun.end), model.overrun);
             prop_assert_eq!(bitmap.len(), model.dirty.len());
             prop_assert_eq!(bitmap.byte_size(), model.byte_size);
