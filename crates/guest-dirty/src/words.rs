@@ -103,8 +103,9 @@ impl Words {
             if !self.has_group(pages, group) {
                 self.set_group(pages, group, |word, mask| {
                     if mask == !0 {
-                        // Whatever is there, this is what comes of it. That it breaks the chain from another mark to
-                        // the take is made up for by the fence after the take.
+                        // Whatever is there, this is what comes of it. It ends the chain from an older mark to the
+                        // take; the fence orders these instead. (Where there is one, every CPU agrees on the order
+                        // of stores, so that such a mark is ordered also if the fence has failed meanwhile.)
                         word.store(!0, Ordering::Release);
                     } else {
                         word.fetch_or(mask, Ordering::SeqCst);

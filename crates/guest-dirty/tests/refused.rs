@@ -9,7 +9,7 @@
 
 use std::thread;
 
-use guest_dirty::{AtomicBitmap, DEFAULT_PAGE_SIZE, Marking, SwitchedBitmap, TakeError};
+use guest_dirty::{AtomicBitmap, DEFAULT_PAGE_SIZE, Harvest, Marking, SwitchedBitmap, TakeError};
 use guest_volatile::{Bitmap, Fence, FenceError, NewBitmap};
 use rstest::rstest;
 
@@ -146,7 +146,7 @@ fn of_many_bitmaps_all_or_none_are_harvested() {
         );
     });
     let harvests = AtomicBitmap::take_all(&bitmaps).unwrap();
-    let counts: Vec<_> = harvests.iter().map(|harvest| harvest.count()).collect();
+    let counts: Vec<_> = harvests.iter().map(Harvest::count).collect();
     assert_eq!(counts, before.map(|pages| pages.len()));
 }
 
