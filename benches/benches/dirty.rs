@@ -5,9 +5,9 @@ use std::num::NonZeroUsize;
 
 use benches::{Layout, Random, beside, measure, ours};
 use criterion::{BatchSize, Criterion, Throughput};
-use guest_dirty::{AtomicBitmap, DEFAULT_PAGE_SIZE};
+use guest_dirty::{AtomicBitmap, DEFAULT_PAGE_SIZE, HarvestBuffer, SwitchedBitmap};
 use guest_memory::Bytes as _;
-use guest_volatile::Bitmap as _;
+use guest_volatile::{Bitmap as _, NewBitmap};
 
 const KIB: usize = 1 << 10;
 const MIB: usize = 1 << 20;
@@ -26,13 +26,28 @@ fn main() {
     criterion.final_summary();
 }
 
-/// Many pages at once, which are dirty already.
+/// Many pages at once, which are clean, or dirty already.
 fn marks(criterion: &mut Criterion) {
-    let bitmap = AtomicBitmap::new(GIB, DEFAULT_PAGE_SIZE);
-    let mut group = criterion.benchmark_group("guest-dirty/mark_dirty");
-    for (name, len) in [("1MiB", MIB), ("1GiB", GIB)] {
-        let len = black_box(len);
-        group.bench_function(name, |bencher| bencher.iter(|| bitmap.mark_dirty(0, len)));
+    for (discipline, bitmap) in [
+        ("checked-if-possible", AtomicBitmap::new(GIB, DEFAULT_PAGE_SIZE)),
+        ("strict", AtomicBitmap::new_strict(GIB, DEFAULT_PAGE_SIZE)),
+    ] {
+        let group = format!("guest-dirty/mark_dirty/{discipline}");
+        let mut group = criterion.benchmark_group(group);
+        for (name, len) in [("1MiB", MIB), ("1GiB", GIB)] {
+            let len = black_box(len);
+            group.bench_function(format!("{name}-fresh"), |bencher| {
+                let fresh = || bitmap.reset();
+                bencher.iter_batched(
+                    fresh,
+                    |()| bitmap.mark_dirty(0, len),
+                    BatchSize::PerIteration,
+                );
+            });
+            group.bench_function(format!("{name}-dirty"), |bencher| {
+                bencher.iter(|| bitmap.mark_dirty(0, len));
+            });
+        }
     }
 }
 
@@ -65,25 +80,31 @@ fn small_marks(criterion: &mut Criterion) {
     }
 }
 
-/// Through a map of memory with bitmaps.
+/// Through a map of memory without a bitmap, with one, and with one that is off.
 fn writes(criterion: &mut Criterion) {
+    writes_to::<()>(criterion, "plain");
+    writes_to::<AtomicBitmap>(criterion, "recorded");
+    writes_to::<SwitchedBitmap>(criterion, "switched-off");
+}
+
+fn writes_to<B: NewBitmap>(criterion: &mut Criterion, name: &str) {
     const BLOCK: usize = 4 * KIB;
     let layout = Layout::dimms(4);
-    let memory = ours::map::<AtomicBitmap>(&layout);
+    let memory = ours::map::<B>(&layout);
     let addresses = ours::touched(&memory, &layout.addresses(8), 8);
     let value = black_box(1_u64);
-    let mut group = criterion.benchmark_group("guest-dirty/write_obj");
+    let mut group = criterion.benchmark_group("guest-dirty/write_obj_u64");
     group.throughput(Throughput::Bytes(8));
-    measure(&mut group, "u64", &addresses, |addr| {
+    measure(&mut group, name, &addresses, |addr| {
         memory.write_obj(value, addr).expect("memory is there");
         0
     });
     drop(group);
     let addresses = ours::touched(&memory, &layout.addresses(BLOCK), BLOCK);
     let buffer = black_box(vec![1; BLOCK]);
-    let mut group = criterion.benchmark_group("guest-dirty/write_slice");
+    let mut group = criterion.benchmark_group("guest-dirty/write_slice_4KiB");
     group.throughput(Throughput::Bytes(BLOCK as u64));
-    measure(&mut group, "4KiB", &addresses, |addr| {
+    measure(&mut group, name, &addresses, |addr| {
         memory.write_slice(&buffer, addr).expect("memory is there");
         0
     });
@@ -101,25 +122,48 @@ fn dirty(percent: usize, cluster: usize) -> AtomicBitmap {
     bitmap
 }
 
+/// Each with the buffer of the one before. `alone` is by the only reference, and `floor` what it would be to copy the
+/// words of a bitmap and clear them, as if nobody marked meanwhile.
 fn harvests(criterion: &mut Criterion) {
+    for (name, original) in shares() {
+        let mut group = criterion.benchmark_group(format!("guest-dirty/harvest/{name}"));
+        let mut buffer = HarvestBuffer::default();
+        group.bench_function("shared", |bencher| {
+            let take = |bitmap: &mut AtomicBitmap| {
+                let harvest = bitmap.take_with(core::mem::take(&mut buffer));
+                buffer = black_box(harvest.expect("all marks have their page")).commit();
+            };
+            bencher.iter_batched_ref(|| original.clone(), take, BatchSize::PerIteration);
+        });
+        group.bench_function("alone", |bencher| {
+            let take = |bitmap: &mut AtomicBitmap| {
+                let harvest = bitmap.take_mut_with(core::mem::take(&mut buffer));
+                buffer = black_box(harvest.expect("all marks have their page")).commit();
+            };
+            bencher.iter_batched_ref(|| original.clone(), take, BatchSize::PerIteration);
+        });
+        let mut words = original.to_words();
+        let mut copy = words.clone();
+        group.bench_function("floor", |bencher| {
+            bencher.iter(|| {
+                copy.copy_from_slice(black_box(&words));
+                words.fill(0);
+                black_box((&copy, &words));
+            });
+        });
+    }
+}
+
+/// Bitmaps of [`SIZE`] bytes, and how much of them is dirty.
+fn shares() -> [(&'static str, AtomicBitmap); 4] {
     let all = AtomicBitmap::new(SIZE, DEFAULT_PAGE_SIZE);
     all.mark_dirty(0, SIZE);
-    let mut group = criterion.benchmark_group("guest-dirty/take");
-    for (name, bitmap) in [
+    [
         ("64GiB-clean", dirty(0, 1)),
         ("64GiB-1%-2MiB", dirty(1, 512)),
         ("64GiB-1%-random", dirty(1, 1)),
         ("64GiB-all", all),
-    ] {
-        let take = |bitmap: &mut AtomicBitmap| {
-            let harvest = bitmap.take().expect("all marks have their page");
-            black_box(harvest.words());
-            harvest.commit();
-        };
-        group.bench_function(name, |bencher| {
-            bencher.iter_batched_ref(|| bitmap.clone(), take, BatchSize::PerIteration);
-        });
-    }
+    ]
 }
 
 /// What is dirty, without taking it out of the bitmap; and the bits of a hypervisor.
@@ -128,6 +172,14 @@ fn questions(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("guest-dirty/dirty_bytes");
     group.bench_function("64GiB", |bencher| bencher.iter(|| bitmap.dirty_bytes(0, SIZE)));
     drop(group);
+    for (name, bitmap) in shares() {
+        let mut group = criterion.benchmark_group(format!("guest-dirty/scan/{name}"));
+        group.bench_function("runs", |bencher| bencher.iter(|| bitmap.dirty_runs().count()));
+        let words = bitmap.to_words();
+        group.bench_function("floor", |bencher| {
+            bencher.iter(|| black_box(&words).iter().fold(0, |any, word| any | word));
+        });
+    }
     let mut group = criterion.benchmark_group("guest-dirty/runs");
     let taken = bitmap.clone();
     let harvest = taken.take().expect("all marks have their page");

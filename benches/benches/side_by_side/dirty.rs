@@ -121,7 +121,7 @@ fn harvest(criterion: &mut Criterion) {
         group.bench_function(OURS, |bencher| {
             let take = |bitmap: &mut AtomicBitmap| {
                 let harvest = bitmap.take().expect("all marks have their page");
-                black_box(harvest.words());
+                black_box(&harvest);
                 harvest.commit();
             };
             bencher.iter_batched_ref(|| ours.clone(), take, BatchSize::PerIteration);

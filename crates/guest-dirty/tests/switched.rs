@@ -13,7 +13,7 @@ fn strict() -> AtomicBitmap {
 }
 
 fn taken(bitmap: &SwitchedBitmap) -> Vec<usize> {
-    let harvest = bitmap.bitmap().take().unwrap();
+    let harvest = bitmap.bitmap().take().expect("all marks have their page");
     let pages = harvest.pages().collect();
     harvest.commit();
     pages
