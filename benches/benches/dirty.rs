@@ -131,14 +131,16 @@ fn harvests(criterion: &mut Criterion) {
         group.bench_function("shared", |bencher| {
             let take = |bitmap: &mut AtomicBitmap| {
                 let harvest = bitmap.take_with(core::mem::take(&mut buffer));
-                buffer = black_box(harvest.expect("all marks have their page")).commit();
+                let harvest = black_box(harvest.expect("all marks have their page"));
+                buffer = harvest.commit_into_buffer();
             };
             bencher.iter_batched_ref(|| original.clone(), take, BatchSize::PerIteration);
         });
         group.bench_function("alone", |bencher| {
             let take = |bitmap: &mut AtomicBitmap| {
                 let harvest = bitmap.take_mut_with(core::mem::take(&mut buffer));
-                buffer = black_box(harvest.expect("all marks have their page")).commit();
+                let harvest = black_box(harvest.expect("all marks have their page"));
+                buffer = harvest.commit_into_buffer();
             };
             bencher.iter_batched_ref(|| original.clone(), take, BatchSize::PerIteration);
         });

@@ -99,7 +99,7 @@ impl AtomicBitmap {
     ///     bitmap.set_bit(round);
     ///     let harvest = bitmap.take_with(buffer)?;
     ///     assert!(harvest.pages().eq([round]));
-    ///     buffer = harvest.commit();
+    ///     buffer = harvest.commit_into_buffer();
     /// }
     /// # Ok::<(), guest_dirty::TakeError>(())
     /// ```
@@ -127,7 +127,7 @@ impl AtomicBitmap {
     /// bitmaps[1].set_bit(0);
     /// let harvests = AtomicBitmap::take_all(&bitmaps)?;
     /// assert_eq!(harvests.iter().map(|harvest| harvest.count()).collect::<Vec<_>>(), [0, 1]);
-    /// harvests.into_iter().for_each(|harvest| drop(harvest.commit()));
+    /// harvests.into_iter().for_each(|harvest| harvest.commit());
     /// # Ok::<(), guest_dirty::TakeError>(())
     /// ```
     pub fn take_all<'a, I>(bitmaps: I) -> Result<Vec<Harvest<'a>>, TakeError>
@@ -197,9 +197,13 @@ impl<'a> Harvest<'a> {
 }
 
 impl Harvest<'_> {
-    /// Drops the bits: the pages are copied, or need not be. What they were in is left, for
-    /// [another harvest](AtomicBitmap::take_with).
-    pub fn commit(mut self) -> HarvestBuffer {
+    /// Drops the bits: the pages are copied, or need not be.
+    pub fn commit(self) {
+        self.commit_into_buffer();
+    }
+
+    /// As [`commit`](Self::commit), and keeps what the bits were in, for [another harvest](AtomicBitmap::take_with).
+    pub fn commit_into_buffer(mut self) -> HarvestBuffer {
         // INVARIANT: none of the bits.
         let mut taken = core::mem::take(&mut self.taken);
         taken.clear();

@@ -81,7 +81,7 @@ impl Ram {
                 ram.read_slice(&mut copy[run.clone()], run.start).expect("it is memory");
             }
             let count = harvest.count();
-            buffer = harvest.commit();
+            buffer = harvest.commit_into_buffer();
             count
         };
         thread::scope(|scope| {
