@@ -8,7 +8,7 @@ use core::ptr::{read_unaligned, write_unaligned};
 use crate::sys;
 
 /// The largest object that is moved by inlined instructions, in bytes.
-const INLINE_MAX: usize = 128;
+const INLINE_MAX: usize = 128; // Eight steps of sixteen, below.
 
 /// The largest object that is moved by words of at most 8 bytes. Fields are taken out of general registers, and put
 /// together in them, faster than out of wide ones: a descriptor of 16 bytes is read and used in 3.0 ns instead of 4.2,
@@ -32,27 +32,26 @@ pub(crate) unsafe fn read<T: Copy>(src: *const u8) -> T {
     } else {
         // The value is put together by plain stores, not by those of `sys`: so it can stay in registers.
         let mut done = 0;
+        // Steps in a row, not loops: what is constant the compiler works out, and it does not unroll where it builds for size.
         macro_rules! words {
-            ($bytes:literal, $load:ident) => {
-                // A constant number of rounds: the compiler unrolls them.
-                while size - done >= $bytes {
+            ($($bytes:literal $load:ident,)*) => {$(
+                if size - done >= $bytes {
                     let (from, to) = (src.wrapping_add(done), own.wrapping_add(done));
-                    // SAFETY: by the loop's condition the word is a part of the object, whose bytes are valid by the
-                    // caller's promise.
+                    // SAFETY: by the condition the word is a part of the object, whose bytes are valid by the caller's
+                    // promise.
                     let word = unsafe { sys::$load(from) };
                     // SAFETY: and the same part of our own value.
                     unsafe { write_unaligned(to.cast(), word) };
                     done += $bytes;
                 }
-            };
+            )*};
         }
         if size > NARROW_MAX {
-            words!(16, load16);
+            words!(16 load16, 16 load16, 16 load16, 16 load16,);
+            words!(16 load16, 16 load16, 16 load16, 16 load16,);
         }
-        words!(8, load8);
-        words!(4, load4);
-        words!(2, load2);
-        words!(1, load1);
+        words!(8 load8, 8 load8, 8 load8, 8 load8, 4 load4, 2 load2, 1 load1,);
+        debug_assert!(done == size, "the steps are enough for the largest object");
     }
     // SAFETY: all its bytes were just written, and any bytes are a `T`.
     unsafe { value.assume_init() }
@@ -72,27 +71,26 @@ pub(crate) unsafe fn write<T: Copy>(dst: *mut u8, value: T) {
         // SAFETY: the source is our own and without padding; the target is valid by the caller's promise.
         return unsafe { copy(dst, own, size) };
     }
-    // As in `read`, by plain loads from the value.
+    // As in `read`, by plain loads from the value, and steps in a row.
     let mut done = 0;
     macro_rules! words {
-        ($bytes:literal, $store:ident) => {
-            while size - done >= $bytes {
+        ($($bytes:literal $store:ident,)*) => {$(
+            if size - done >= $bytes {
                 let (from, to) = (own.wrapping_add(done), dst.wrapping_add(done));
-                // SAFETY: by the loop's condition the word is a part of the value, which has no padding.
+                // SAFETY: by the condition the word is a part of the value, which has no padding.
                 let word = unsafe { read_unaligned(from.cast()) };
                 // SAFETY: and the same part of the object, whose bytes are valid by the caller's promise.
                 unsafe { sys::$store(to, word) };
                 done += $bytes;
             }
-        };
+        )*};
     }
     if size > NARROW_MAX {
-        words!(16, store16);
+        words!(16 store16, 16 store16, 16 store16, 16 store16,);
+        words!(16 store16, 16 store16, 16 store16, 16 store16,);
     }
-    words!(8, store8);
-    words!(4, store4);
-    words!(2, store2);
-    words!(1, store1);
+    words!(8 store8, 8 store8, 8 store8, 8 store8, 4 store4, 2 store2, 1 store1,);
+    debug_assert!(done == size, "the steps are enough for the largest object");
 }
 
 /// Copies `len` bytes between ranges that do not overlap, each byte once.

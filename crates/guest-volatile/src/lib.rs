@@ -42,8 +42,8 @@
 //!
 //! # Features
 //!
-//! `no_std` without default features. `alloc`: [`OwnedSlice`], streams into a `Vec<u8>`. `std` (default): `io::Error` as a
-//! cause. `rawfd`: streams and positional transfers over file descriptors, `iovec`s. `fence`: [`Fence`] by `membarrier(2)`; without it
+//! `no_std` without default features. `alloc`: [`OwnedSlice`], [`OwnedSlices`], streams into a `Vec<u8>`. `std` (default):
+//! `io::Error` as a cause. `rawfd`: streams and positional transfers over file descriptors, `iovec`s. `fence`: [`Fence`] by `membarrier(2)`; without it
 //! there is none to be had. `zerocopy`: `byte_valued!`.
 
 #![cfg_attr(not(feature = "std"), no_std)]
@@ -81,6 +81,8 @@ mod fd_at;
 mod lent_iovecs;
 #[cfg(feature = "alloc")]
 mod owned;
+#[cfg(feature = "alloc")]
+mod owned_slices;
 
 pub use array::VolatileArrayRef;
 pub use atomic::{AtomicAccess, AtomicInteger, AtomicUpdate};
@@ -98,6 +100,8 @@ pub use lent_iovecs::{AsIovecs, Iovecs, IovecsMut};
 pub use memory::{VolatileMemory, compute_offset};
 #[cfg(feature = "alloc")]
 pub use owned::{OwnedSlice, SliceOf};
+#[cfg(feature = "alloc")]
+pub use owned_slices::{OwnedSlices, Place};
 pub use pointer::{HostPtr, HostPtrMut};
 pub use positional::{ReadVolatileAt, WriteVolatileAt};
 pub use reference::VolatileRef;

@@ -131,6 +131,11 @@ impl<O, P> OwnedSlice<O, P> {
         self.owner.as_ref()
     }
 
+    /// The parts, to be kept by another value together with a share of the owner.
+    pub(crate) fn parts(&self) -> (Option<&Arc<O>>, NonNull<u8>, Extent) {
+        (self.owner(), self.addr, self.extent)
+    }
+
     /// The length in bytes.
     #[inline(always)]
     pub fn len(&self) -> usize {

@@ -12,7 +12,7 @@ use guest_volatile::VolatileSlice;
 
 use crate::memory::{GuestMemory, MS, covers};
 use crate::region::GuestMemoryRegion;
-use table::{Slot, Table};
+use table::{Slot, Table, slot};
 
 /// Why regions do not make a map.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
@@ -46,7 +46,8 @@ pub enum GuestRegionCollectionError {
 /// `guest_atomic::GuestMemoryAtomic`.
 ///
 /// A region is found, and its memory reached, by one look into a table, whatever the number of regions. The map keeps the
-/// address and length that a region had when it was put in.
+/// address and length that a region had when it was put in. The last 15 bytes of a region, and memory that may not be written, are
+/// reached by a longer way, as what lies in two regions is. A clone shares all of it.
 /// `Display` shows the map as a table for a person to read.
 ///
 /// ```
@@ -189,7 +190,7 @@ impl<R: GuestMemoryRegion> GuestRegionCollection<R> {
             .filter(|&place| regions[place].0.len() == size)
             .ok_or(GuestRegionCollectionError::NoMemoryRegion)?;
         let (_, slot) = regions.remove(place);
-        let region = slot.into_region().ok_or(GuestRegionCollectionError::NoMemoryRegion)?;
+        let region = slot.owner().cloned().ok_or(GuestRegionCollectionError::NoMemoryRegion)?;
         Ok((Self { table: Table::new(regions) }, region))
     }
 }
@@ -201,7 +202,8 @@ fn with_range<R: GuestMemoryRegion>(
     let (start, len) = (region.start_addr(), region.len());
     let range = GuestRange::new(start, len)
         .ok_or(GuestRegionCollectionError::InvalidRegion { start, len })?;
-    Ok((range, Slot::new(range, region)))
+    let slot = slot(range, region);
+    Ok((range, slot))
 }
 
 impl<R: GuestMemoryRegion> GuestMemory for GuestRegionCollection<R> {

@@ -1,23 +1,26 @@
 //! Finds the region of a guest address, and its memory, by one load in nearly all cases, and always by halving.
 
-use alloc::boxed::Box;
 use alloc::sync::Arc;
+use alloc::vec;
 use alloc::vec::Vec;
-use core::cmp::Reverse;
 use core::fmt;
 
 use guest_address::{GuestAddress, GuestRange, MemoryRegionAddress};
-use guest_volatile::{BS, OwnedSlice, SliceOf, VolatileSlice};
+use guest_volatile::{BS, OwnedSlice, OwnedSlices, Place, SliceOf, VolatileSlice};
 
 use crate::region::GuestMemoryRegion;
 
-/// The slots for each region that even steps may take, before the steps are graded instead.
-const SLOTS_PER_REGION: u64 = 8;
-/// The slots that even steps may take for however few regions.
-const SLOTS_MIN: u64 = 64;
-/// Graded steps are an eighth of the power of two below them: 5 bits of 0xa0000 and 0xc0000 (a PC's memory below its BIOS,
-/// and above the hole for its devices) differ, and so do 3 GiB and 4 GiB.
-const GRADE: u32 = 3;
+/// The places for each region that a table of places may have, before there is a table of steps instead.
+const PLACES_PER_REGION: u64 = 8;
+/// The places that it may have for however few regions.
+const PLACES_MIN: u64 = 64;
+/// The memory for each step that a table of steps may have: the two bytes of a step are nothing beside it.
+const BYTES_PER_STEP: u64 = 128 << 10;
+/// The steps that it may have for however little memory.
+const STEPS_MIN: u64 = 4096;
+/// The steps that it may have for however much memory. A PC's memory below its BIOS is told from that above by steps of
+/// 1 MiB, so this is enough for 1 TiB.
+const STEPS_MAX: u64 = 1 << 20;
 
 /// Takes the memory of a whole region.
 pub(super) enum DirectSlice {}
@@ -35,185 +38,124 @@ impl<R: GuestMemoryRegion> SliceOf<R> for DirectSlice {
     }
 }
 
-/// A region and its memory, or neither.
-pub(super) struct Slot<R> {
-    start: GuestAddress,
-    /// Empty where the region wants to be asked.
-    memory: OwnedSlice<R, DirectSlice>,
-}
+/// A region and its memory: empty where the region wants to be asked.
+pub(super) type Slot<R> = OwnedSlice<R, DirectSlice>;
 
-// Two to a cache line.
-const _: () = assert!(size_of::<Slot<u64>>() <= 32);
-
-impl<R> Slot<R> {
-    const VACANT: Self = Self { start: GuestAddress(0), memory: OwnedSlice::empty() };
-
-    fn region(&self) -> Option<&Arc<R>> {
-        self.memory.owner()
-    }
-
-    pub(super) fn into_region(self) -> Option<Arc<R>> {
-        self.region().cloned()
-    }
-
-    fn is_vacant(&self) -> bool {
-        self.region().is_none()
-    }
-
-    /// How far `addr` is from the start; below the start that is far beyond every end.
-    #[inline(always)]
-    fn offset_of(&self, addr: GuestAddress) -> u64 {
-        addr.0.wrapping_sub(self.start.0)
-    }
-
-    /// Whether the region's memory holds all the bytes, and is reached directly.
-    #[inline(always)]
-    fn holds(&self, addr: GuestAddress, count: usize) -> bool {
-        let rest = (self.memory.len() as u64).checked_sub(self.offset_of(addr));
-        rest.is_some_and(|rest| count as u64 <= rest)
-    }
-
-    /// The region and the address in it, if the memory at `addr` is reached directly.
-    #[inline(always)]
-    fn find_direct(&self, addr: GuestAddress) -> Option<(&R, MemoryRegionAddress)> {
-        let region = self.memory.owner()?;
-        let offset = self.offset_of(addr);
-        let is_inside = offset < self.memory.len() as u64;
-        is_inside.then_some((region, MemoryRegionAddress(offset)))
-    }
-}
-
-impl<R: GuestMemoryRegion> Slot<R> {
-    pub(super) fn new(range: GuestRange, region: Arc<R>) -> Self {
-        // A length that is no `usize` cannot be that of a slice.
-        let len = usize::try_from(range.len()).unwrap_or(usize::MAX);
-        Self { start: range.start(), memory: OwnedSlice::new(region, len) }
-    }
-
-    /// The slice of the region's memory that holds all the bytes, if it is reached directly.
-    #[inline(always)]
-    fn find_slice(
-        &self,
-        addr: GuestAddress,
-        count: usize,
-    ) -> Option<VolatileSlice<'_, BS<'_, R::B>>> {
-        self.memory.get(usize::try_from(self.offset_of(addr)).ok()?, count)
-    }
-}
-
-impl<R> Clone for Slot<R> {
-    fn clone(&self) -> Self {
-        Self { start: self.start, memory: self.memory.clone() }
-    }
+/// The slot of a region.
+pub(super) fn slot<R: GuestMemoryRegion>(range: GuestRange, region: Arc<R>) -> Slot<R> {
+    // A length that is no `usize` cannot be that of a slice.
+    OwnedSlice::new(region, usize::try_from(range.len()).unwrap_or(usize::MAX))
 }
 
 /// The regions of a map, by address: where the memory of an address probably is, and where it certainly is.
 ///
-/// The first is a table of slots, of which an address selects one by a few instructions. Its steps are even (the upper
-/// bits of the address) where few slots tell all regions apart by that, and graded, finer at lower addresses, where
-/// not: a small hole below much memory. What the slot says is compared with the address, so a wrong guess costs time alone.
+/// The upper bits of the address select a place, which stands for a region: directly where few places tell all regions apart;
+/// and where they do not, as with a small hole below much memory, by way of a table of small steps that say which place. What
+/// the place says is compared with the address, so a wrong guess costs time alone.
 ///
 /// # Invariants
 ///
-/// - `all` has the range of each region once, in the order of addresses, and the ranges do not overlap.
-/// - `even` is empty, or `graded` is. The other has a slot of each region, at the place that `all` tells.
-/// - `even[a >> shift]` and `graded[graded_index(a)]` are, up to the last region's end, of a region which has an address
-///   selecting it, or vacant if none has: of the longest if several have.
+/// - `ranges` has the range of each region once, in the order of addresses, and they do not overlap.
+/// - `slots` has a slot of each region, in the order of `ranges`.
+/// - `slots.place(a >> shift)` is, for each address up to the last region's end, of a region which has an address selecting it,
+///   or vacant if none has: of the longest if several have.
 pub(super) struct Table<R> {
-    even: Box<[Slot<R>]>,
+    slots: OwnedSlices<R, DirectSlice>,
     shift: u32,
-    graded: Box<[Slot<R>]>,
-    all: Box<[(GuestRange, usize)]>,
+    ranges: Arc<[GuestRange]>,
 }
 
 impl<R> Table<R> {
     pub(super) fn empty() -> Self {
-        let (even, graded, all) = Default::default();
-        Self { even, shift: 0, graded, all }
+        Self::new(Vec::new())
     }
 
     /// A table of regions that are in the order of addresses and do not overlap.
     pub(super) fn new(regions: Vec<(GuestRange, Slot<R>)>) -> Self {
+        let (ranges, slots): (Vec<GuestRange>, Vec<_>) = regions.into_iter().unzip();
         // The lowest bit that tells two neighbours apart is the highest in which the end of one differs from the start of
         // the next; they are different numbers, so there is one.
-        let shift = regions
+        let shift = ranges
             .windows(2)
-            .map(|pair| (pair[0].0.last().0 ^ pair[1].0.start().0).checked_ilog2().unwrap_or(0))
+            .map(|pair| (pair[0].last().0 ^ pair[1].start().0).checked_ilog2().unwrap_or(0))
             .min()
             .unwrap_or(u64::BITS - 1);
-        let top = regions.last().map_or(0, |(range, _)| range.last().0);
-        if top >> shift < SLOTS_MIN.max(SLOTS_PER_REGION * regions.len() as u64) {
-            // The cast is of numbers up to that of `top`.
-            let (even, all) = lay_out(regions, |addr: GuestAddress| (addr.0 >> shift) as usize);
-            Self { even, shift, graded: Box::default(), all }
-        } else {
-            let (graded, all) = lay_out(regions, graded_index);
-            Self { even: Box::default(), shift, graded, all }
+        let top = ranges.last().map_or(0, |range| range.last().0);
+        let start = |index: u32| Some((index as usize, ranges.get(index as usize)?.start().0));
+        if top >> shift < PLACES_MIN.max(PLACES_PER_REGION * ranges.len() as u64) {
+            let places = lay_out(&ranges, shift).into_iter().map(start);
+            let slots = OwnedSlices::new(slots, places);
+            return Self { slots, shift, ranges: ranges.into() };
         }
+        let memory = ranges.iter().fold(0_u64, |sum, range| sum.saturating_add(range.len()));
+        let most = (memory / BYTES_PER_STEP).clamp(STEPS_MIN, STEPS_MAX);
+        // Where even the smallest steps that are allowed are too large, regions share some.
+        let shift = (shift..u64::BITS).find(|shift| top >> shift < most).unwrap_or(shift);
+        let steps = lay_out(&ranges, shift).into_iter();
+        // A number that is too large for a step names no place.
+        let steps = steps.map(|index| u16::try_from(index).unwrap_or(u16::MAX)).collect();
+        let places = (0..).map(start).take(ranges.len());
+        let slots = OwnedSlices::with_steps(slots, places, steps);
+        Self { slots, shift, ranges: ranges.into() }
     }
 
-    /// The slot of the region that `addr` is most likely in.
+    /// The place of the region that `addr` is most likely in.
     #[inline(always)]
-    fn likely(&self, addr: GuestAddress) -> Option<&Slot<R>> {
-        match self.even.get(usize::try_from(addr.0 >> self.shift).ok()?) {
-            Some(slot) => Some(slot),
-            None => self.graded.get(graded_index(addr)),
-        }
+    fn likely(&self, addr: GuestAddress) -> Option<Place<'_, R, DirectSlice>> {
+        self.slots.place(usize::try_from(addr.0 >> self.shift).ok()?)
     }
 
     /// Whether all of the bytes certainly have memory, which one look tells in nearly all cases.
     #[inline(always)]
     pub(super) fn holds(&self, addr: GuestAddress, count: usize) -> bool {
-        self.likely(addr).is_some_and(|slot| slot.holds(addr, count))
+        self.likely(addr).is_some_and(|place| place.holds(addr.0, count))
     }
 
     /// The region that `addr` is in, and the address in it.
     #[inline(always)]
     pub(super) fn find(&self, addr: GuestAddress) -> Option<(&R, MemoryRegionAddress)> {
-        match self.likely(addr).and_then(|slot| slot.find_direct(addr)) {
-            Some(found) => Some(found),
+        match self.likely(addr).and_then(|place| place.owner(addr.0)) {
+            Some((region, offset)) => Some((region, MemoryRegionAddress(offset))),
             None => self.search(addr),
         }
     }
 
+    #[cold]
     #[inline(never)]
     fn search(&self, addr: GuestAddress) -> Option<(&R, MemoryRegionAddress)> {
-        let slot = self.find_slot(addr)?;
-        Some((slot.region()?, MemoryRegionAddress(slot.offset_of(addr))))
+        let (range, slot) = self.find_slot(addr)?;
+        // The address is in the range: no overflow.
+        Some((slot.owner()?, MemoryRegionAddress(addr.0.wrapping_sub(range.start().0))))
     }
 
-    /// The slot of the region that `addr` is in.
-    fn find_slot(&self, addr: GuestAddress) -> Option<&Slot<R>> {
-        let above = self.all.partition_point(|(range, _)| range.start() <= addr);
-        let (range, place) = self.all.get(above.checked_sub(1)?)?;
-        if range.contains(addr) { self.at(*place) } else { None }
+    /// The range and slot of the region that `addr` is in.
+    fn find_slot(&self, addr: GuestAddress) -> Option<(GuestRange, &Slot<R>)> {
+        let above = self.ranges.partition_point(|range| range.start() <= addr);
+        let index = above.checked_sub(1)?;
+        let (range, slot) = (self.ranges.get(index)?, self.slots.slices().get(index)?);
+        if range.contains(addr) { Some((*range, slot)) } else { None }
     }
 
     /// The region that `addr` is in, as it is shared.
     pub(super) fn find_arc(&self, addr: GuestAddress) -> Option<&Arc<R>> {
-        self.find_slot(addr)?.region()
-    }
-
-    fn at(&self, place: usize) -> Option<&Slot<R>> {
-        self.even.get(place).or_else(|| self.graded.get(place))
+        self.find_slot(addr)?.1.owner()
     }
 
     /// The number of regions.
     pub(super) fn len(&self) -> usize {
-        self.all.len()
+        self.ranges.len()
     }
 
     /// The regions, in the order of addresses.
     pub(super) fn regions(&self) -> impl Iterator<Item = &Arc<R>> {
-        self.all.iter().filter_map(|(_, place)| self.at(*place)?.region())
+        self.slots.slices().iter().filter_map(OwnedSlice::owner)
     }
 
     /// The regions' slots with their ranges, in the order of addresses.
     pub(super) fn to_vec(&self) -> Vec<(GuestRange, Slot<R>)> {
-        let with_range = |(range, place): &(_, usize)| Some((*range, self.at(*place)?.clone()));
         // With room for one more, which is what a map is copied for.
-        let mut regions = Vec::with_capacity(self.all.len() + 1);
-        regions.extend(self.all.iter().filter_map(with_range));
+        let mut regions = Vec::with_capacity(self.ranges.len() + 1);
+        regions.extend(self.ranges.iter().copied().zip(self.slots.slices().iter().cloned()));
         regions
     }
 }
@@ -226,65 +168,43 @@ impl<R: GuestMemoryRegion> Table<R> {
         addr: GuestAddress,
         count: usize,
     ) -> Option<VolatileSlice<'_, BS<'_, R::B>>> {
-        self.likely(addr)?.find_slice(addr, count)
+        self.likely(addr)?.get(addr.0, count)
     }
 }
 
-/// The slot of an address in graded steps. A higher address has the same or a higher one.
-#[inline(always)]
-fn graded_index(addr: GuestAddress) -> usize {
-    // The bit that is or-ed in makes the first steps one byte long, and the logarithm at least the grade.
-    let shift = (addr.0 | 1 << GRADE).ilog2() - GRADE;
-    // The cast is of a number of `GRADE + 1` bits.
-    (addr.0 >> shift) as usize + ((shift as usize) << GRADE)
-}
-
-/// The slots up to the last that an address in the regions selects, and then those of regions that got none, with the places
-/// of all. `index` never falls as the address rises.
-#[expect(clippy::type_complexity, reason = "the two fields of a table")]
-fn lay_out<R>(
-    mut regions: Vec<(GuestRange, Slot<R>)>,
-    index: impl Fn(GuestAddress) -> usize,
-) -> (Box<[Slot<R>]>, Box<[(GuestRange, usize)]>) {
-    let end = regions.last().map_or(0, |(top, _)| index(top.last()) + 1);
-    let mut slots = Vec::new();
-    slots.resize(end, Slot::VACANT);
-    regions.sort_by_key(|(range, _)| Reverse(range.len()));
-    let mut all = Vec::with_capacity(regions.len());
-    for (range, slot) in regions {
-        // INVARIANT: those before were no shorter, so they keep the slots that they share with this one.
-        let (first, last) = (index(range.start()), index(range.last()));
-        let place = (first..=last).find(|&place| slots[place].is_vacant()).unwrap_or(slots.len());
-        match slots.get_mut(place) {
-            Some(vacant) => *vacant = slot,
-            None => slots.push(slot),
+/// For each step of `1 << shift` bytes up to the end of the last range, the number of the range that has an address in it: of
+/// the longest if several have, and `u32::MAX` if none has.
+fn lay_out(ranges: &[GuestRange], shift: u32) -> Vec<u32> {
+    // The casts are of numbers that the caller has compared with a size.
+    let step = |addr: GuestAddress| (addr.0 >> shift) as usize;
+    let mut steps = vec![u32::MAX; ranges.last().map_or(0, |top| step(top.last()) + 1)];
+    for (index, range) in (0..).zip(ranges) {
+        let (mut first, last) = (step(range.start()), step(range.last()));
+        // The ranges are in order, so it shares no step but the first with those before.
+        let other = steps.get(first).and_then(|&other| ranges.get(other as usize));
+        if other.is_some_and(|other| other.len() >= range.len()) {
+            first += 1;
         }
-        for more in place + 1..=last {
-            if slots[more].is_vacant() {
-                slots[more] = slots[place].clone();
-            }
+        if let Some(steps) = steps.get_mut(first..=last) {
+            steps.fill(index);
         }
-        all.push((range, place));
     }
-    all.sort_by_key(|(range, _)| range.start());
-    (slots.into(), all.into())
+    steps
 }
 
 impl<R> Clone for Table<R> {
+    /// The same table, shared.
     fn clone(&self) -> Self {
-        let (even, graded, all) = (self.even.clone(), self.graded.clone(), self.all.clone());
-        Self { even, shift: self.shift, graded, all }
+        Self { slots: self.slots.clone(), shift: self.shift, ranges: Arc::clone(&self.ranges) }
     }
 }
 
 impl<R> fmt::Debug for Table<R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Table")
-            .field("even", &self.even.len())
             .field("shift", &self.shift)
-            .field("graded", &self.graded.len())
-            .field("all", &self.all.len())
-            .finish()
+            .field("ranges", &self.ranges)
+            .finish_non_exhaustive()
     }
 }
 

@@ -25,13 +25,21 @@ impl Extent {
         if len < Self::READ_ONLY { Self(len) } else { Self(Self::READ_ONLY - 1) }
     }
 
+    /// An extent of `len` bytes of a slice that is writable.
+    #[cfg(feature = "alloc")]
+    #[inline(always)]
+    pub(crate) const fn of_part(len: usize) -> Self {
+        debug_assert!(len < Self::READ_ONLY, "no slice is as long");
+        Self(len)
+    }
+
     #[inline(always)]
     pub(crate) const fn len(self) -> usize {
         self.0 & !Self::READ_ONLY
     }
 
     #[inline(always)]
-    const fn is_read_only(self) -> bool {
+    pub(crate) const fn is_read_only(self) -> bool {
         self.0 & Self::READ_ONLY != 0
     }
 

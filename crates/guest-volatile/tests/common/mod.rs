@@ -48,7 +48,7 @@ pub(crate) struct Mark {
 }
 
 /// A bitmap that keeps the marks instead of bits.
-#[derive(Default)]
+#[derive(Debug, Default)]
 pub(crate) struct Log(Mutex<Vec<(usize, usize, Vec<u8>)>>);
 
 impl Log {

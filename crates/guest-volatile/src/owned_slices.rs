@@ -1,0 +1,349 @@
+//! Slices of many owners, found by number and address: what a table of regions looks into at each access.
+
+#![expect(unsafe_code, reason = "keeps addresses apart from the borrows that vouch for them")]
+
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use core::fmt;
+use core::marker::PhantomData;
+use core::ptr::{NonNull, null, null_mut};
+
+use crate::bitmap::{BS, Bitmap};
+use crate::owned::{OwnedSlice, SliceOf};
+use crate::slice::{Extent, VolatileSlice};
+
+/// An access of up to as many bytes needs no look at its length: it fits wherever this many bytes do.
+///
+/// It is a descriptor's size. Whoever accesses the last bytes of a slice takes a longer way.
+const MARGIN: usize = 16;
+
+/// Slices with their owners, and places: each stands for one of the slices at an address, several may stand for one.
+///
+/// A place answers in a few instructions or not at all: an access through it is one comparison, even if it does not know the
+/// access's length until it runs. What it does not answer, the [list](Self::slices) does: it stands for writable slices of
+/// 16 bytes and more, and for up to 16 bytes before their end.
+///
+/// Neither the slices nor the places change. A clone shares both.
+///
+/// ```
+/// use std::sync::Arc;
+/// use guest_volatile::{OwnedSlice, OwnedSlices, SliceOf, VolatileSlice};
+///
+/// struct Whole;
+///
+/// impl SliceOf<VolatileSlice<'static>> for Whole {
+///     type B = ();
+///
+///     fn slice<'a>(owner: &'a VolatileSlice<'static>) -> Option<VolatileSlice<'a>> {
+///         Some(*owner)
+///     }
+///
+///     fn bitmap(_: &VolatileSlice<'static>) {}
+/// }
+///
+/// let region = Arc::new(VolatileSlice::from(Vec::leak(vec![0; 64])));
+/// let slice = OwnedSlice::<_, Whole>::new(region, usize::MAX);
+/// // Place 0 is vacant, place 1 is the slice, at 0x1000.
+/// let slices = OwnedSlices::new(vec![slice], [None, Some((0, 0x1000))]);
+/// let place = slices.place(1).expect("the second of two");
+/// place.get(0x1010, 8).expect("it is inside").write_obj(7_u64, 0)?;
+/// assert!(place.get(0xff8, 8).is_none());
+/// assert!(place.get(0x1038, 8).is_none()); // close to the end: ask the list
+/// assert!(slices.slices()[0].get(0x38, 8).is_some());
+/// # Ok::<(), guest_volatile::Error>(())
+/// ```
+///
+/// What it gives cannot outlive it:
+///
+/// ```compile_fail,E0505
+/// # use std::sync::Arc;
+/// # use guest_volatile::{OwnedSlice, OwnedSlices, SliceOf, VolatileSlice};
+/// # struct Whole;
+/// # impl SliceOf<VolatileSlice<'static>> for Whole {
+/// #     type B = ();
+/// #     fn slice<'a>(owner: &'a VolatileSlice<'static>) -> Option<VolatileSlice<'a>> {
+/// #         Some(*owner)
+/// #     }
+/// #     fn bitmap(_: &VolatileSlice<'static>) {}
+/// # }
+/// # let region = Arc::new(VolatileSlice::from(Vec::leak(vec![0; 64])));
+/// # let slice = OwnedSlice::<_, Whole>::new(region, usize::MAX);
+/// let slices = OwnedSlices::new(vec![slice], [Some((0, 0))]);
+/// let part = slices.place(0).and_then(|place| place.get(0, 8)).expect("it is inside");
+/// drop(slices);
+/// part.write_obj(7_u64, 0)?;
+/// # Ok::<(), guest_volatile::Error>(())
+/// ```
+///
+/// # Invariants
+///
+/// - `entries` and `steps` are those of `kept`, which are never changed, and dropped with it.
+/// - There are at least `direct` entries, and more than each of the steps says.
+/// - Each of them is vacant, or of one of the slices of `kept`, as [`Entry`] says.
+///
+/// They stay true because the `Arc` keeps the slices as they are, and each of them keeps its owner in its place, alive and
+/// shared, as [`OwnedSlice`] explains.
+pub struct OwnedSlices<O, P> {
+    // At hand, so that an access does not look where they are.
+    entries: NonNull<Entry<O>>,
+    direct: usize,
+    steps: NonNull<[u16]>,
+    kept: Arc<Kept<O, P>>,
+}
+
+struct Kept<O, P> {
+    slices: Vec<OwnedSlice<O, P>>,
+    entries: Vec<Entry<O>>,
+    steps: Vec<u16>,
+}
+
+/// A slice at an address, as it is looked at in each access.
+///
+/// # Invariants
+///
+/// `inner` is 0 and `owner` may be null, or they are of a slice, not read-only, that `P::slice` gave for an owner:
+///
+/// - `inner` is its length, less [`MARGIN`], plus 1: offsets below it have that many bytes to the end;
+/// - `base` is its address, less `start`;
+/// - `owner` is the owner's address.
+#[repr(align(32))]
+struct Entry<O> {
+    start: u64,
+    inner: u64,
+    base: *mut u8,
+    owner: *const O,
+}
+
+// Two to a cache line, and none in two.
+const _: () = assert!(size_of::<Entry<u64>>() == 32);
+
+impl<O> Entry<O> {
+    const VACANT: Self = Self { start: 0, inner: 0, base: null_mut(), owner: null() };
+
+    fn new<P>(slice: &OwnedSlice<O, P>, start: u64) -> Self {
+        let (owner, addr, extent) = slice.parts();
+        let inner = (extent.len() + 1).saturating_sub(MARGIN);
+        let Some(owner) = owner.filter(|_| !extent.is_read_only() && inner != 0) else {
+            return Self::VACANT;
+        };
+        // INVARIANT: by that of `slice`. Addresses wrap as those of a narrower target do: `start` is added again.
+        Self {
+            start,
+            inner: inner as u64,
+            base: addr.as_ptr().wrapping_sub(start as usize),
+            owner: Arc::as_ptr(owner),
+        }
+    }
+}
+
+// SAFETY: an address that is dereferenced only through `OwnedSlices`, which has a share of the owner.
+unsafe impl<O: Send + Sync> Send for Entry<O> {}
+// SAFETY: as for `Send`.
+unsafe impl<O: Send + Sync> Sync for Entry<O> {}
+
+// SAFETY: besides the share of the slices, it is an address of entries, and of numbers, which are shared as those in `kept` are.
+unsafe impl<O: Send + Sync, P> Send for OwnedSlices<O, P> {}
+// SAFETY: as for `Send`.
+unsafe impl<O: Send + Sync, P> Sync for OwnedSlices<O, P> {}
+
+impl<O, P> OwnedSlices<O, P> {
+    /// These slices, with a place for each item: which of the slices it stands for, and at what address that starts; or
+    /// none.
+    ///
+    /// # Panics
+    ///
+    /// If there is no slice of that number.
+    pub fn new(
+        slices: Vec<OwnedSlice<O, P>>,
+        places: impl IntoIterator<Item = Option<(usize, u64)>>,
+    ) -> Self {
+        let entries = entries(&slices, places);
+        Self::keep(entries.len(), Kept { slices, entries, steps: Vec::new() })
+    }
+
+    /// As [`new`](Self::new), of which a place is found by way of a step, which says its number; many small steps may name few
+    /// places. One that names a place that there is not stands for nothing.
+    ///
+    /// # Panics
+    ///
+    /// As for [`new`](Self::new).
+    pub fn with_steps(
+        slices: Vec<OwnedSlice<O, P>>,
+        places: impl IntoIterator<Item = Option<(usize, u64)>>,
+        mut steps: Vec<u16>,
+    ) -> Self {
+        let mut entries = entries(&slices, places);
+        // A step cannot tell more of them, and one of them is none.
+        entries.truncate(usize::from(u16::MAX));
+        // The cast is of a number up to that.
+        let vacant = entries.len() as u16;
+        entries.push(Entry::VACANT);
+        for step in &mut steps {
+            *step = vacant.min(*step);
+        }
+        Self::keep(0, Kept { slices, entries, steps })
+    }
+
+    fn keep(direct: usize, kept: Kept<O, P>) -> Self {
+        let kept = Arc::new(kept);
+        // INVARIANT: what a `Vec` has does not move with it, and nobody changes what is shared. `new` has as many entries as it
+        // says and no steps, `with_steps` has made each step the number of an entry; both made them of these slices.
+        Self {
+            entries: NonNull::from(&kept.entries[..]).cast(),
+            direct,
+            steps: NonNull::from(&kept.steps[..]),
+            kept,
+        }
+    }
+
+    /// The slices.
+    pub fn slices(&self) -> &[OwnedSlice<O, P>] {
+        &self.kept.slices
+    }
+
+    /// The number of places, with those that are vacant.
+    pub fn places(&self) -> usize {
+        self.kept.entries.len()
+    }
+
+    /// The number of steps: 0 if places are found by their number.
+    pub fn steps(&self) -> usize {
+        self.kept.steps.len()
+    }
+
+    /// The place of that number, or of that step if there are steps.
+    #[inline(always)]
+    pub fn place(&self, number: usize) -> Option<Place<'_, O, P>> {
+        let number = if number < self.direct {
+            number
+        } else {
+            // SAFETY: by the type's invariant they are alive and never changed as long as `self` is borrowed.
+            let steps = unsafe { self.steps.as_ref() };
+            usize::from(*steps.get(number)?)
+        };
+        // SAFETY: by the type's invariant there are more entries than `number`.
+        let entry = unsafe { self.entries.add(number) };
+        // SAFETY: so it is one of them, and like the steps they are alive and never changed.
+        let entry = unsafe { entry.as_ref() };
+        // INVARIANT: one of the entries of `self`.
+        Some(Place { entry, slices: PhantomData })
+    }
+}
+
+/// The entries of places.
+fn entries<O, P>(
+    slices: &[OwnedSlice<O, P>],
+    places: impl IntoIterator<Item = Option<(usize, u64)>>,
+) -> Vec<Entry<O>> {
+    let entry = |place: Option<_>| {
+        place.map_or(Entry::VACANT, |(index, start)| Entry::new(&slices[index], start))
+    };
+    places.into_iter().map(entry).collect()
+}
+
+/// One place of [`OwnedSlices`]: a slice at an address, or nothing anywhere.
+///
+/// # Invariants
+///
+/// The entry is one of an `OwnedSlices<O, P>` that is borrowed for `'a`.
+pub struct Place<'a, O, P> {
+    entry: &'a Entry<O>,
+    slices: PhantomData<&'a OwnedSlices<O, P>>,
+}
+
+impl<'a, O, P> Place<'a, O, P> {
+    /// Whether all the `count` bytes from `addr` on lie in the slice; `false` says nothing.
+    #[inline(always)]
+    pub fn holds(self, addr: u64, count: usize) -> bool {
+        // Below the start the offset wraps, to far beyond every end.
+        let offset = addr.wrapping_sub(self.entry.start);
+        if offset >= self.entry.inner {
+            return false;
+        }
+        // SAFETY: `inner` is at most a length, less `MARGIN`, plus 1, and `isize::MAX` is the most that is.
+        let rest = unsafe { (self.entry.inner - offset).unchecked_add(MARGIN as u64 - 1) };
+        // A constant of up to `MARGIN` is compared when this is compiled: `rest` is no less.
+        count as u64 <= rest
+    }
+
+    /// The owner of the slice that `addr` lies in, and how far from the start; `None` says nothing.
+    #[inline(always)]
+    pub fn owner(self, addr: u64) -> Option<(&'a O, u64)> {
+        if !self.holds(addr, 1) {
+            return None;
+        }
+        // SAFETY: no entry without an owner holds a byte. By the invariant of `OwnedSlices` it is alive, shared and in its place
+        // for as long as that is borrowed, which is `'a`.
+        let owner = unsafe { &*self.entry.owner };
+        Some((owner, addr.wrapping_sub(self.entry.start)))
+    }
+}
+
+impl<'a, O, P: SliceOf<O>> Place<'a, O, P> {
+    /// The `count` bytes from `addr` on, if there are any and they all lie in the slice; `None` says nothing.
+    #[inline(always)]
+    pub fn get(self, addr: u64, count: usize) -> Option<VolatileSlice<'a, BS<'a, P::B>>> {
+        if count == 0 || !self.holds(addr, count) {
+            return None;
+        }
+        // SAFETY: as in `owner`.
+        let owner = unsafe { &*self.entry.owner };
+        // The cast is of a number below the slice's length.
+        let bitmap = P::bitmap(owner).slice_at(addr.wrapping_sub(self.entry.start) as usize);
+        let at = self.entry.base.wrapping_add(addr as usize);
+        // SAFETY: it is the address of a byte of the slice, as `holds` says, and none is at null.
+        let at = unsafe { NonNull::new_unchecked(at) };
+        let extent = Extent::of_part(count);
+        // SAFETY: with `len` for the slice's length, `rest` in `holds` is `len - MARGIN + 1 - offset + MARGIN - 1`, and `count`
+        // at most that: `len - offset`. So it is a part of the slice that `P` gave for `owner`, which is writable and, as in
+        // `owner`, valid for `'a`.
+        Some(unsafe { VolatileSlice::from_extent(at, extent, bitmap) })
+    }
+}
+
+impl<O, P> Clone for OwnedSlices<O, P> {
+    /// The same slices and places, shared.
+    fn clone(&self) -> Self {
+        // INVARIANT: the same.
+        Self {
+            entries: self.entries,
+            direct: self.direct,
+            steps: self.steps,
+            kept: Arc::clone(&self.kept),
+        }
+    }
+}
+
+impl<O, P> Default for OwnedSlices<O, P> {
+    /// No slice and no place.
+    fn default() -> Self {
+        Self::new(Vec::new(), [])
+    }
+}
+
+impl<O, P> Clone for Place<'_, O, P> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<O, P> Copy for Place<'_, O, P> {}
+
+impl<O: fmt::Debug, P> fmt::Debug for OwnedSlices<O, P> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("OwnedSlices")
+            .field("slices", &self.slices())
+            .field("places", &self.places())
+            .field("steps", &self.steps())
+            .finish()
+    }
+}
+
+impl<O, P> fmt::Debug for Place<'_, O, P> {
+    /// Shows the shape, never the host address.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Place")
+            .field("start", &format_args!("{:#x}", self.entry.start))
+            .finish_non_exhaustive()
+    }
+}
