@@ -3,7 +3,7 @@
 /// What is around a copy on each side, to see that it stays as it was.
 const GUARD: usize = 16;
 /// The most bytes that one copy here moves.
-const MOST: usize = 4097;
+const MOST: usize = 8193;
 const ROOM: usize = GUARD + 16 + MOST + GUARD;
 const BACKGROUND: u8 = 0xee;
 
@@ -20,7 +20,7 @@ impl Aligned {
 
 /// All short lengths, and those around the places where the engines change their ways.
 fn lengths() -> impl Iterator<Item = usize> {
-    (0..=300).chain(1022..=1026).chain(MOST - 2..=MOST)
+    (0..=600).chain(1022..=1026).chain(4095..=4097).chain(MOST - 2..=MOST)
 }
 
 /// A pattern without a period that a copy's steps have.

@@ -9,11 +9,10 @@
 use core::arch::asm;
 use core::arch::x86_64::__m128i;
 
-/// From this many bytes on the string instruction wins over the loop of 64-byte moves.
-///
-/// On an Emerald Rapids Xeon, in the first-level cache, they take the same time at about 900 bytes where the target is
-/// not aligned, 1000 where the source is not, and 1100 where both are; at 4096 the loop takes 1.5 to 2.7 times as long.
-const STRING_MOVE_FROM: usize = 1024;
+mod processor;
+mod blocks;
+
+pub(crate) use blocks::copy_forward;
 
 /// Sixteen bytes on their way through a register.
 pub(crate) type Sixteen = __m128i;
@@ -131,94 +130,6 @@ unsafe fn move64(dst: *mut u8, src: *const u8) {
             options(nostack, preserves_flags)
         );
     }
-}
-
-/// Moves `len` bytes upwards with the string instruction.
-///
-/// # Safety
-///
-/// `len` bytes at `src` must be [valid](crate#valid) for reading, `len` at `dst` for writing.
-#[inline(always)]
-unsafe fn move_string(dst: *mut u8, src: *const u8, len: usize) {
-    // SAFETY: the instruction reads `len` bytes at `src` and writes `len` at `dst`, upwards since the
-    // direction flag is clear on entry to assembly (the Reference, "Rules for inline assembly");
-    // both are valid by the caller's promise.
-    unsafe {
-        asm!(
-            "rep movsb",
-            inout("rcx") len => _,
-            inout("rdi") dst => _,
-            inout("rsi") src => _,
-            options(nostack, preserves_flags)
-        );
-    }
-}
-
-/// Copies `len` bytes from the first to the last, each once. Right where `dst` does not lie inside
-/// the source.
-///
-/// # Safety
-///
-/// `len` bytes at `src` must be [valid](crate#valid) for reading, `len` at `dst` for writing.
-#[inline(always)]
-pub(crate) unsafe fn copy_forward(dst: *mut u8, src: *const u8, len: usize) {
-    if len >= 16 {
-        // SAFETY: the caller's promise is the same.
-        return unsafe { copy_blocks_forward(dst, src, len) };
-    }
-    let mut done = 0;
-    macro_rules! step {
-        ($size:literal, $load:ident, $store:ident) => {
-            if len & $size != 0 {
-                // `done + $size <= len`, as `done` is the sum of the larger powers of two in `len`.
-                let (from, to) = (src.wrapping_add(done), dst.wrapping_add(done));
-                // SAFETY: so these bytes are a part of the valid source.
-                let value = unsafe { $load(from) };
-                // SAFETY: and these of the valid target.
-                unsafe { $store(to, value) };
-                done += $size;
-            }
-        };
-    }
-    step!(8, load8, store8);
-    step!(4, load4, store4);
-    step!(2, load2, store2);
-    step!(1, load1, store1);
-    let _ = done;
-}
-
-/// As [`copy_forward`], for 16 bytes and more.
-///
-/// # Safety
-///
-/// As for [`copy_forward`].
-#[inline(never)]
-unsafe fn copy_blocks_forward(dst: *mut u8, src: *const u8, len: usize) {
-    if len >= STRING_MOVE_FROM {
-        // SAFETY: the caller's promise is the same.
-        return unsafe { move_string(dst, src, len) };
-    }
-    let mut done = 0;
-    while len - done >= 64 {
-        // 64 more bytes lie in both ranges, by the loop's condition.
-        let (from, to) = (src.wrapping_add(done), dst.wrapping_add(done));
-        // SAFETY: they are a part of the valid ranges.
-        unsafe { move64(to, from) };
-        done += 64;
-    }
-    while len - done >= 16 {
-        // 16 more bytes lie in both ranges, by the loop's condition.
-        let (from, to) = (src.wrapping_add(done), dst.wrapping_add(done));
-        // SAFETY: they are a part of the valid source.
-        let value = unsafe { load16(from) };
-        // SAFETY: and of the valid target.
-        unsafe { store16(to, value) };
-        done += 16;
-    }
-    // `done <= len`.
-    let (from, to) = (src.wrapping_add(done), dst.wrapping_add(done));
-    // SAFETY: what is left, fewer than 16 bytes, is a part of the valid ranges.
-    unsafe { copy_forward(to, from, len - done) };
 }
 
 /// Copies `len` bytes from the last to the first, each once. Right where `src` does not lie inside
