@@ -7,8 +7,8 @@ use core::ptr::{read_unaligned, write_unaligned};
 
 use crate::sys;
 
-/// The largest object that is moved by inlined instructions, in bytes.
-const INLINE_MAX: usize = 128; // Eight steps of sixteen, below.
+/// The largest object that is moved by inlined instructions, in bytes: eight steps of sixteen.
+const INLINE_MAX: usize = 128;
 
 /// The largest object that is moved by words of at most 8 bytes. Fields are taken out of general registers, and put
 /// together in them, faster than out of wide ones: a descriptor of 16 bytes is read and used in 3.0 ns instead of 4.2,

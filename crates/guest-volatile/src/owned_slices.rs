@@ -19,9 +19,9 @@ const MARGIN: usize = 16;
 
 /// Slices with their owners, and places: each stands for one of the slices at an address, several may stand for one.
 ///
-/// A place answers in a few instructions or not at all: an access through it is one comparison, even if it does not know the
-/// access's length until it runs. What it does not answer, the [list](Self::slices) does: it stands for writable slices of
-/// 16 bytes and more, and for up to 16 bytes before their end.
+/// A place answers in a few instructions or not at all: an access of up to 16 bytes is one comparison, any other two. What it
+/// does not answer, the [list](Self::slices) does: a place stands for a writable slice of 16 bytes or more, and an access
+/// through it starts 16 bytes before the end at the latest.
 ///
 /// Neither the slices nor the places change. A clone shares both.
 ///
@@ -79,7 +79,7 @@ const MARGIN: usize = 16;
 ///
 /// - `entries` and `steps` are those of `kept`, which are never changed, and dropped with it.
 /// - There are at least `direct` entries, and more than each of the steps says.
-/// - Each of them is vacant, or of one of the slices of `kept`, as [`Entry`] says.
+/// - Each of them is vacant, or of one of the slices of `kept`, as the invariants of `Entry` say.
 ///
 /// They stay true because the `Arc` keeps the slices as they are, and each of them keeps its owner in its place, alive and
 /// shared, as [`OwnedSlice`] explains.
