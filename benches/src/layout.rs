@@ -10,6 +10,9 @@ pub const COUNT: usize = 32768;
 /// All of it is in the second-level cache, a part in the first.
 pub const POOL: usize = 128 << 10;
 
+/// How many bytes hot addresses are spread over: 32 cache lines.
+const HOT: usize = 32 * 64;
+
 const KIB: usize = 1 << 10;
 const MIB: usize = 1 << 20;
 const GIB: usize = 1 << 30;
@@ -76,6 +79,26 @@ impl Layout {
             .collect()
     }
 
+    /// As [`addresses`](Self::addresses), all of them in 32 cache lines of one region, or at one place for what is as long as
+    /// that or longer.
+    ///
+    /// # Panics
+    ///
+    /// If there is no region, or it is shorter than `size`.
+    pub fn hot_addresses(&self, size: usize) -> Vec<u64> {
+        let (start, len) = self.ranges[self.ranges.len() / 2];
+        let (align, window) = if size <= 16 { (16, HOT) } else { (64, HOT.max(size)) };
+        assert!(window <= len, "the region is long enough");
+        // In the middle, where it has no neighbour.
+        let window_start = start + (len / 2).next_multiple_of(HOT) as u64;
+        let mut random = Random::new(size as u64);
+        (0..COUNT)
+            .map(|_| {
+                window_start + random.below(((window - size) / align + 1) as u64) * align as u64
+            })
+            .collect()
+    }
+
     /// [`COUNT`] addresses where a half of `size` bytes lies in one region, and the other in the next.
     ///
     /// # Panics
@@ -113,6 +136,20 @@ mod tests {
                 }
                 assert!(hits.iter().all(|&hits| hits > 0));
             }
+        }
+    }
+
+    #[test]
+    fn hot_addresses_lie_in_few_lines_of_one_region() {
+        for (size, lines) in [(1, 32), (16, 32), (64, 32), (4096, 1)] {
+            let layout = Layout::dimms(4);
+            let addresses = layout.hot_addresses(size);
+            let lines_hit: std::collections::BTreeSet<_> =
+                addresses.iter().map(|addr| addr / 64).collect();
+            assert_eq!(lines_hit.len(), lines, "{size}");
+            let end = addresses.iter().max().unwrap() + size as u64;
+            let (start, len) = layout.ranges()[2];
+            assert!(start <= *addresses.iter().min().unwrap() && end <= start + len as u64);
         }
     }
 

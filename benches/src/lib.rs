@@ -15,6 +15,8 @@
 //! contestant after the other, so a slow moment hits one of them and not the rest; a claim about a few percent wants
 //! the contestants interleaved, and instructions counted.
 //!
+//! Such a claim is what [`compare`] is for, which `cargo xtask bench --compare` runs: no criterion, all contestants once a round.
+//!
 //! Each target has many users of each type, as a VMM has. In a program with one single access the compiler may do better,
 //! by the published crate in particular.
 
@@ -26,6 +28,8 @@ mod company;
 pub mod ours;
 pub mod published;
 pub mod raw;
+pub mod calls;
+pub mod compare;
 
 pub use company::beside;
 pub use layout::{COUNT, Layout, POOL};

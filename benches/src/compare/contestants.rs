@@ -1,0 +1,272 @@
+//! The contestants: two published versions, our layers, and our facade.
+//!
+//! All speak the same words, from different crates; so one text serves all, once a crate.
+
+#![expect(unsafe_code, reason = "tells where the memory of each crate lies on the host")]
+
+use std::fs::File;
+use std::num::NonZeroUsize;
+use std::ptr;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use guest_dirty::DEFAULT_PAGE_SIZE;
+
+use crate::compare::contestant::{Memory, Object, Record, Space};
+use crate::layout::Layout;
+use crate::raw::Hosts;
+
+const PAGE_SIZE: NonZeroUsize = DEFAULT_PAGE_SIZE;
+
+/// The words of our layers, each by its own crate.
+mod layers {
+    pub(super) use guest_atomic::GuestMemoryAtomic;
+    pub(super) use guest_dirty::AtomicBitmap;
+    pub(super) use guest_memory::{
+        Bytes, GuestAddress, GuestAddressSpace, GuestMemory, GuestMemoryRegion,
+    };
+    pub(super) use guest_mmap::{GuestMemoryMmap, GuestRegionMmap, NewBitmap};
+    pub(super) use guest_volatile::Bitmap;
+}
+
+/// The words of 0.18, by our facade.
+mod by_facade {
+    pub(super) use facade::bitmap::{AtomicBitmap, Bitmap};
+    pub(super) use facade::mmap::NewBitmap;
+    pub(super) use facade::{
+        Bytes, GuestAddress, GuestAddressSpace, GuestMemoryAtomic,
+        GuestMemoryBackend as GuestMemory, GuestMemoryMmap, GuestMemoryRegion, GuestRegionMmap,
+    };
+}
+
+/// The words of 0.18.
+mod published_018 {
+    pub(super) use vm_memory::bitmap::{AtomicBitmap, Bitmap, NewBitmap};
+    pub(super) use vm_memory::{
+        Bytes, GuestAddress, GuestAddressSpace, GuestMemoryAtomic,
+        GuestMemoryBackend as GuestMemory, GuestMemoryMmap, GuestMemoryRegion, GuestRegionMmap,
+    };
+}
+
+/// The words of 0.16.
+mod published_016 {
+    pub(super) use vm_memory_016::bitmap::{AtomicBitmap, Bitmap};
+    pub(super) use vm_memory_016::mmap::NewBitmap;
+    pub(super) use vm_memory_016::{
+        Bytes, GuestAddress, GuestAddressSpace, GuestMemory, GuestMemoryAtomic, GuestMemoryMmap,
+        GuestMemoryRegion, GuestRegionMmap,
+    };
+}
+
+/// Makes a contestant of the words of a crate.
+macro_rules! contestant {
+    ($words:ident, $Name:ident, $Record:ident, $Space:ident, $replaced:ty, take = $take:expr) => {
+        /// Its map.
+        #[derive(Clone)]
+        pub(crate) struct $Name<B>($words::GuestMemoryMmap<B>);
+
+        impl<B: $words::NewBitmap + Send + Sync + Clone + 'static> Memory for $Name<B> {
+            type Region = Arc<$words::GuestRegionMmap<B>>;
+
+            fn map(layout: &Layout) -> Self {
+                let ranges = layout.ranges().iter();
+                let ranges: Vec<_> =
+                    ranges.map(|&(start, len)| ($words::GuestAddress(start), len)).collect();
+                Self($words::GuestMemoryMmap::from_ranges(&ranges).expect("it can be mapped"))
+            }
+
+            fn hosts(&self) -> Hosts<'_> {
+                use $words::{GuestMemory as _, GuestMemoryRegion as _};
+                let regions = self.0.iter();
+                let parts =
+                    regions.map(|region| (region.start_addr().0, region.size(), region.as_ptr()));
+                // SAFETY: the regions are mapped for reading and writing for as long as `self` is borrowed, and nobody has
+                // references to what is in them.
+                unsafe { Hosts::new(parts) }
+            }
+
+            #[inline(always)]
+            fn read<T: Object>(&self, addr: u64) -> T {
+                use $words::Bytes as _;
+                self.0.read_obj($words::GuestAddress(addr)).expect("memory is there")
+            }
+
+            #[inline(always)]
+            fn write<T: Object>(&self, value: T, addr: u64) {
+                use $words::Bytes as _;
+                self.0.write_obj(value, $words::GuestAddress(addr)).expect("memory is there");
+            }
+
+            #[inline(always)]
+            fn load(&self, addr: u64) -> u16 {
+                use $words::Bytes as _;
+                let addr = $words::GuestAddress(addr);
+                self.0.load(addr, Ordering::Acquire).expect("memory is there")
+            }
+
+            #[inline(always)]
+            fn store(&self, value: u16, addr: u64) {
+                use $words::Bytes as _;
+                let addr = $words::GuestAddress(addr);
+                self.0.store(value, addr, Ordering::Release).expect("memory is there");
+            }
+
+            #[inline(always)]
+            fn read_slice(&self, buffer: &mut [u8], addr: u64) {
+                use $words::Bytes as _;
+                self.0.read_slice(buffer, $words::GuestAddress(addr)).expect("memory is there");
+            }
+
+            #[inline(always)]
+            fn write_slice(&self, buffer: &[u8], addr: u64) {
+                use $words::Bytes as _;
+                self.0.write_slice(buffer, $words::GuestAddress(addr)).expect("memory is there");
+            }
+
+            #[inline(always)]
+            fn find(&self, addr: u64) -> u64 {
+                use $words::GuestMemory as _;
+                let region = self.0.find_region($words::GuestAddress(addr));
+                ptr::from_ref(region.expect("memory is there")).addr() as u64
+            }
+
+            #[inline(always)]
+            fn slice(&self, addr: u64, len: usize) -> u64 {
+                use $words::GuestMemory as _;
+                let slice = self.0.get_slice($words::GuestAddress(addr), len);
+                slice.expect("memory is there").ptr_guard().as_ptr().addr() as u64
+            }
+
+            #[inline(always)]
+            fn check(&self, addr: u64, len: usize) -> bool {
+                use $words::GuestMemory as _;
+                self.0.check_range($words::GuestAddress(addr), len)
+            }
+
+            #[inline(always)]
+            fn read_from(&self, addr: u64, file: &mut File, len: usize) {
+                #[allow(
+                    unused_imports,
+                    reason = "0.16 has it in the one, and 0.18 in the other"
+                )]
+                use $words::{Bytes as _, GuestMemory as _};
+                let addr = $words::GuestAddress(addr);
+                self.0.read_exact_volatile_from(addr, file, len).expect("the file is long enough");
+            }
+
+            #[inline(always)]
+            fn write_to(&self, addr: u64, file: &mut File, len: usize) {
+                #[allow(
+                    unused_imports,
+                    reason = "0.16 has it in the one, and 0.18 in the other"
+                )]
+                use $words::{Bytes as _, GuestMemory as _};
+                let addr = $words::GuestAddress(addr);
+                self.0.write_all_volatile_to(addr, file, len).expect("the file takes it");
+            }
+
+            fn split_last(&self) -> (Self, Self::Region) {
+                use $words::{GuestMemory as _, GuestMemoryRegion as _};
+                let last = self.0.iter().last().expect("there is a region");
+                let removed = self.0.remove_region(last.start_addr(), last.len());
+                let (rest, region) = removed.expect("the region is there");
+                (Self(rest), region)
+            }
+
+            fn with(&self, region: &Self::Region) -> Self {
+                Self(self.0.insert_region(Arc::clone(region)).expect("there is room for it"))
+            }
+        }
+
+        /// Its record.
+        #[derive(Clone)]
+        pub(crate) struct $Record($words::AtomicBitmap);
+
+        impl Record for $Record {
+            fn new(len: usize) -> Self {
+                Self($words::AtomicBitmap::new(len, PAGE_SIZE))
+            }
+
+            #[inline(always)]
+            fn mark(&self, offset: usize, len: usize) {
+                use $words::Bitmap as _;
+                self.0.mark_dirty(offset, len);
+            }
+
+            #[inline(always)]
+            fn is_dirty(&self, offset: usize) -> bool {
+                use $words::Bitmap as _;
+                self.0.dirty_at(offset)
+            }
+
+            fn take(&self) -> u64 {
+                let take: fn(&$words::AtomicBitmap) -> u64 = $take;
+                take(&self.0)
+            }
+
+            fn reset(&self) {
+                self.0.reset();
+            }
+        }
+
+        /// Its map in force.
+        pub(crate) struct $Space($words::GuestMemoryAtomic<$words::GuestMemoryMmap>);
+
+        impl Space<$Name<()>> for $Space {
+            type Old = $replaced;
+
+            fn new(memory: $Name<()>) -> Self {
+                Self($words::GuestMemoryAtomic::new(memory.0))
+            }
+
+            #[inline(always)]
+            fn snapshot(&self) -> u64 {
+                use $words::GuestAddressSpace as _;
+                ptr::from_ref(&*self.0.memory()).addr() as u64
+            }
+
+            #[inline(always)]
+            fn snapshot_and_read(&self, addr: u64) -> u32 {
+                use $words::{Bytes as _, GuestAddressSpace as _};
+                let memory = self.0.memory();
+                memory.read_obj($words::GuestAddress(addr)).expect("memory is there")
+            }
+
+            #[inline(always)]
+            fn replace(&self, next: $Name<()>) -> Self::Old {
+                self.0.lock().expect("nobody panics under it").replace(next.0)
+            }
+        }
+    };
+}
+
+/// Takes all by the published call, which has an allocation in it.
+macro_rules! published_take {
+    () => {
+        |bitmap| bitmap.get_and_reset().last().copied().unwrap_or_default()
+    };
+}
+
+contestant!(published_016, V016, Record016, Space016, (), take = published_take!());
+contestant!(published_018, V018, Record018, Space018, (), take = published_take!());
+contestant!(
+    layers,
+    Ours,
+    OurRecord,
+    OurSpace,
+    guest_atomic::Retired<guest_mmap::GuestMemoryMmap>,
+    take = |bitmap| {
+        let harvest = bitmap.take().expect("all marks have their page");
+        let last = harvest.words().last().copied().unwrap_or_default();
+        harvest.commit();
+        last
+    }
+);
+contestant!(
+    by_facade,
+    Facade,
+    FacadeRecord,
+    FacadeSpace,
+    guest_atomic::Retired<guest_mmap::GuestMemoryMmap>,
+    take = published_take!()
+);
