@@ -13,8 +13,8 @@ use crate::downstream::Selection;
 use crate::report::{Outcome, Report};
 use crate::workspace::{OUTSIDE, Workspace};
 use crate::{
-    bench, demo, downstream, facades, features, fuzz, host, inventory, layers, no_std, policy,
-    semantics,
+    bench, demo, downstream, facades, features, fuzz, host, instructions, inventory, layers, no_std,
+    policy, semantics,
 };
 
 /// One line of the table.
@@ -32,7 +32,7 @@ enum When {
 }
 
 /// All steps, in the order in which they run. Each is of use whether or not the others pass.
-const STEPS: [Step; 20] = [
+const STEPS: [Step; 21] = [
     always("format", "every source is formatted", format),
     always("layers", "crates and rooms point down, and are no longer than a room", layers::check),
     always("semantics", "every line of docs/semantics.md has its tests", |_| semantics::check()),
@@ -61,6 +61,9 @@ const STEPS: [Step; 20] = [
         fuzz::run(&fuzz::Wish::default())
     }),
     full("link", "the benches link", link_benches),
+    full("instructions", "hot operations take as many instructions as are kept", |workspace| {
+        instructions::check(workspace, bench::PACKAGE)
+    }),
     full("demo", "the demonstration passes its own checks", demonstration),
     full("advisories", "no dependency has a known hole", |_| policy::check_advisories()),
 ];
@@ -169,7 +172,7 @@ fn doctests(_: &Workspace) -> Result<Outcome> {
 }
 
 fn benches(workspace: &Workspace) -> Result<Outcome> {
-    Call::cargo(["check", "-p", bench::PACKAGE, "--benches"]).run()?;
+    Call::cargo(["check", "-p", bench::PACKAGE, "--benches", "--bins"]).run()?;
     Ok(Outcome::ok(bench::count(workspace)))
 }
 

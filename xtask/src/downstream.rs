@@ -11,7 +11,7 @@
 
 mod needs;
 mod packages;
-mod sources;
+pub(crate) mod sources;
 mod output;
 mod suite;
 mod table;
@@ -23,7 +23,9 @@ use std::fs;
 
 use anyhow::{Context as _, Result, bail};
 
-use crate::downstream::packages::{LINES, PACKAGES, Package, Side};
+pub(crate) use crate::downstream::packages::Side;
+
+use crate::downstream::packages::{LINES, PACKAGES, Package};
 use crate::downstream::suite::Place;
 use crate::downstream::table::{Row, Table};
 use crate::report::Outcome;

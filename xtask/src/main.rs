@@ -19,8 +19,11 @@ mod policy;
 mod semantics;
 mod inventory;
 mod demo;
-mod bench;
+mod profiles;
+mod instructions;
 mod downstream;
+mod compare;
+mod bench;
 mod fuzz;
 mod ci;
 #[cfg(test)]
@@ -32,6 +35,7 @@ use std::process::ExitCode;
 
 use anyhow::{Context as _, Result, bail};
 
+use crate::compare::Options;
 use crate::downstream::Selection;
 use crate::workspace::Workspace;
 
@@ -42,6 +46,8 @@ enum Task {
     Ci { full: bool, steps: Vec<String> },
     Demo { arguments: Vec<String> },
     Bench { full: bool, filters: Vec<String>, arguments: Vec<String> },
+    Compare { options: Options },
+    Instructions { bless: bool },
     Downstream { selection: Selection },
     Fuzz { wish: fuzz::Wish },
     Inventory,
@@ -81,6 +87,16 @@ impl Task {
                 let arguments = rest.strip_prefix(&["--".to_owned()]).unwrap_or(rest).to_vec();
                 Ok(Self::Demo { arguments })
             }
+            "bench" if rest.iter().any(|word| word == "--compare") => {
+                Ok(Self::Compare { options: Options::parse(rest)? })
+            }
+            "bench" if rest.iter().any(|word| word == "--instructions") => {
+                let known = |word: &&String| ["--instructions", "--bless"].contains(&word.as_str());
+                if let Some(unknown) = rest.iter().find(|word| !known(word)) {
+                    bail!("`--instructions` goes with `--bless` alone, not with `{unknown}`");
+                }
+                Ok(Self::Instructions { bless: rest.iter().any(|word| word == "--bless") })
+            }
             "bench" => {
                 let end = rest.iter().position(|word| word == "--").unwrap_or(rest.len());
                 let (full, filters) = full_and_names(&rest[..end])?;
@@ -110,6 +126,11 @@ impl Task {
             Self::Demo { arguments } => demo::run(&arguments)?,
             Self::Bench { full, filters, arguments } => {
                 bench::run(&workspace, full, &filters, &arguments)?;
+            }
+            Self::Compare { options } => compare::run(&workspace, bench::PACKAGE, &options)?,
+            Self::Instructions { bless: true } => instructions::bless(&workspace, bench::PACKAGE)?,
+            Self::Instructions { bless: false } => {
+                println!("{:?}", instructions::check(&workspace, bench::PACKAGE)?);
             }
             Self::Downstream { selection } => {
                 downstream::run(&workspace, &selection)?;
@@ -151,6 +172,12 @@ fn usage() -> String {
         "  bench [--full] [filter…] [-- criterion argument…]",
         "      measures what matches any filter (a regex on crate/operation/size), quickly;",
         "      --full measures with criterion's own times and sample sizes",
+        "  bench --compare [--rounds n] [--profile release|fat|small] [part of a target…]",
+        "      measures the targets of PERFORMANCE.md beside a raw pointer and the published",
+        "      vm-memory 0.16 and 0.18, and says which are met; all of it writes docs/performance.*",
+        "  bench --instructions [--bless]",
+        "      counts the instructions of hot operations, and compares with those that are kept",
+        "      in benches/instructions.txt (--bless keeps the new ones)",
         "  downstream [--line 0.17|0.18] [--short] [package…]",
         "      runs the tests of packages that use vm-memory, as published, on the published",
         "      vm-memory and on ours, and fails if ours loses one (--short: a few packages)",

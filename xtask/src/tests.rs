@@ -48,6 +48,14 @@ fn bench_hands_on_what_follows_the_dashes() {
 }
 
 #[test]
+fn bench_compares_or_counts_when_told_to() {
+    assert!(matches!(parse("bench --compare objects"), Ok(Task::Compare { .. })));
+    assert_eq!(parse("bench --instructions --bless"), Ok(Task::Instructions { bless: true }));
+    assert_eq!(parse("bench --instructions"), Ok(Task::Instructions { bless: false }));
+    assert!(parse("bench --instructions read").is_err());
+}
+
+#[test]
 fn the_usage_names_every_command_and_step() {
     for name in ["ci", "demo", "bench", "format", "layers", "no-std"] {
         assert!(usage().contains(&format!("  {name} ")), "{name} is missing");

@@ -16,7 +16,7 @@ pub(super) struct Line {
 
 /// What a package is tested on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Side {
+pub(crate) enum Side {
     /// The published `vm-memory`.
     Stock,
     /// Our facade.
@@ -39,7 +39,7 @@ pub(super) struct Package {
 /// The lines, newest first.
 pub(super) const LINES: [&Line; 2] = [&V0_18, &V0_17];
 
-const V0_18: Line = Line { name: "0.18", stock: "0.18.0", facade: "crates/vm-memory" };
+pub(super) const V0_18: Line = Line { name: "0.18", stock: "0.18.0", facade: "crates/vm-memory" };
 const V0_17: Line = Line { name: "0.17", stock: "0.17.1", facade: "facades/vm-memory-0.17" };
 
 /// The packages, in the order of the table.
@@ -104,7 +104,7 @@ impl fmt::Display for Package {
 
 impl Side {
     /// Its name, in words and in paths.
-    pub(super) const fn name(self) -> &'static str {
+    pub(crate) const fn name(self) -> &'static str {
         match self {
             Self::Stock => "stock",
             Self::Ours => "ours",

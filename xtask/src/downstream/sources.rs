@@ -1,13 +1,14 @@
 //! The sources of a package: as published, but for what a user adds to the manifest.
 
-use std::fs;
+use core::fmt;
 use std::path::{Path, PathBuf};
+use std::{env, fs};
 
 use anyhow::{Context as _, Result, bail, ensure};
 use serde_json::Value;
 
 use crate::call::Call;
-use crate::downstream::packages::{Package, Side};
+use crate::downstream::packages::{Line, Package, Side, V0_18};
 
 /// Where what we add to a manifest begins.
 const MARK: &str = "\n# Added by xtask.\n";
@@ -27,7 +28,23 @@ pub(super) fn unpack(home: &Path, root: &Path, package: &Package, side: Side) ->
             .with_context(|| format!("cannot make {}", copy.display()))?;
     }
     let manifest = copy.join("Cargo.toml");
-    check(&manifest, package, side, &facade)?;
+    check(&manifest, package, package.line, package.features, side, &facade)?;
+    Ok(manifest)
+}
+
+/// Copies a program of ours for one side into a directory of its own, and returns its manifest. It stands on the 0.18 line.
+pub(crate) fn device(program: &Path, copy: &Path, side: Side) -> Result<PathBuf> {
+    let root = env::current_dir().context("there is no current directory")?;
+    let facade = root.join(V0_18.facade);
+    let manifest = copy.join("Cargo.toml");
+    copy_all(&program.join("src"), &copy.join("src"))?;
+    let wanted = with_addition(&read(&program.join("Cargo.toml"))?, side, &facade);
+    if !copy.join("Cargo.lock").exists() || read(&manifest)? != wanted {
+        fs::copy(program.join("Cargo.toml"), &manifest)
+            .with_context(|| format!("cannot make {}", manifest.display()))?;
+        adapt(&manifest, side, &facade)?;
+    }
+    check(&manifest, &program.display(), &V0_18, &[], side, &facade)?;
     Ok(manifest)
 }
 
@@ -92,8 +109,15 @@ fn fetch(home: &Path, package: &Package) -> Result<PathBuf> {
 }
 
 /// Checks that the side is what it is called: cargo takes neither a patch nor a lock file for an order.
-fn check(manifest: &Path, package: &Package, side: Side, facade: &Path) -> Result<()> {
-    let packages = packages(&manifest.display().to_string(), package.features)?;
+fn check(
+    manifest: &Path,
+    package: &dyn fmt::Display,
+    line: &Line,
+    features: &[&str],
+    side: Side,
+    facade: &Path,
+) -> Result<()> {
+    let packages = packages(&manifest.display().to_string(), features)?;
     let memories: Vec<_> = packages.iter().filter(|json| json["name"] == "vm-memory").collect();
     let [memory] = memories.as_slice() else {
         bail!("{package} comes with {} of vm-memory", memories.len());
@@ -101,7 +125,7 @@ fn check(manifest: &Path, package: &Package, side: Side, facade: &Path) -> Resul
     let version = memory["version"].as_str().unwrap_or_default();
     match side {
         Side::Stock => {
-            let stock = package.line.stock;
+            let stock = line.stock;
             ensure!(version == stock, "{package} comes with vm-memory {version}, not {stock}");
         }
         Side::Ours => {

@@ -1,0 +1,376 @@
+//! The targets, row by row as `PERFORMANCE.md` has them.
+//!
+//! A row with several figures is several targets. Limits in nanoseconds are those of the machine where they were set; they are
+//! told as they are there, and scaled by how fast this one is at something that both have done.
+
+/// One thing that is to be reached.
+#[derive(Debug)]
+pub(super) struct Target {
+    /// What the command line calls its kind.
+    pub(super) group: &'static str,
+    /// The row of the table.
+    pub(super) row: &'static str,
+    /// The target's words.
+    pub(super) says: &'static str,
+    pub(super) measure: Measure,
+}
+
+/// How it is judged.
+#[derive(Debug)]
+pub(super) enum Measure {
+    /// By the cells of some rows.
+    Cells(Cells),
+    /// By sizes in bytes.
+    Bytes { rows: &'static [&'static str], at_most: f64 },
+    /// By instructions counted out of line; the numbers are those kept in the repository.
+    Instructions { operations: &'static [&'static str], at_most: f64 },
+    /// By what a program gains that takes ours in place of the published crate.
+    Speedup { case: &'static str, at_least: f64 },
+    /// Not at all.
+    Not { why: &'static str },
+}
+
+/// Cells, and what is asked of them.
+#[derive(Debug)]
+pub(super) struct Cells {
+    pub(super) rows: &'static [&'static str],
+    /// Words of which a case has one; if there are none, any case is meant.
+    pub(super) words: &'static [&'static str],
+    /// The contestants that have to reach it, each.
+    pub(super) by: &'static [&'static str],
+    pub(super) figure: Figure,
+    pub(super) over: Over,
+    pub(super) at_most: f64,
+    pub(super) scale: Scale,
+}
+
+/// The figure of a cell.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Figure {
+    /// Time as a multiple of the raw contestant's.
+    Ratio,
+    /// Nanoseconds.
+    Time,
+    /// Nanoseconds above those of the same without a record.
+    Extra,
+    /// The ratio of a case as a multiple of that in the same case with another word in place of one.
+    Growth { from: &'static str, to: &'static str },
+}
+
+/// How the figures of several cells are one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Over {
+    Median,
+    Worst,
+}
+
+/// What a limit in nanoseconds is scaled by: how long something takes here, and how long it took where it was set.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum Scale {
+    /// Nothing: it is a ratio.
+    No,
+    /// A raw read: 0.24 ns.
+    Read,
+    /// The same cell by vm-memory 0.18, in so many nanoseconds.
+    Published(f64),
+}
+
+/// How long a raw read of hot memory took where the limits were set.
+pub(super) const READ: f64 = 0.24;
+
+const BOTH: &[&str] = &["ours", "facade"];
+const OURS: &[&str] = &["ours"];
+const CURSOR: &[&str] = &["cursor"];
+const WINDOW: &[&str] = &["window"];
+const SPAN: &[&str] = &["span"];
+const CACHED: &[&str] = &["cached"];
+
+const READ_OBJ: &str = "read_obj u8..u64, n=1 / 4 / 512";
+const RESOLVED: &str = "same through a cursor / pinned range";
+const WRITE_OBJ: &str = "write_obj u8..u64";
+const DESCRIPTOR: &str = "16 B descriptor read";
+const LINE: &str = "64 B read / write";
+const CHASE: &str = "latency of a dependent read (chase), n=4 / 64 / 512";
+const ATOMIC: &str = "atomic load / store u16, n=4";
+const TRANSLATE: &str = "translate, get_slice, n=1 / 4 / 512";
+const CHECK: &str = "check_range(64), n=1 / 4 / 512";
+const SMALL_SLICES: &str = "read/write_slice 16..512 B vs memcpy";
+const LARGE_SLICES: &str = "slice 4 KiB / 64 KiB / 1 MiB";
+const ACROSS: &str = "slice spanning 2 regions, 16..256 B";
+const WRITE_DIRTY: &str = "write u64 with dirty bitmap (page already dirty)";
+const PAGE_DIRTY: &str = "write 4 KiB with bitmap";
+const MARK: &str = "mark_dirty 1 GiB";
+const HARVEST: &str = "harvest 64 GiB: 0 % / 1 % in 2 MiB clusters / 1 % random / 100 %";
+const SCAN: &str = "scan by dirty_at() 64 GiB";
+const SAME_PAGE: &str = "two threads writing the same page, bitmap on";
+const SNAPSHOT: &str = "obtain the snapshot";
+const SNAPSHOT_READ: &str = "snapshot + read_obj u32, 1 / 2 threads";
+const REPLACE: &str = "replace(), 0 / 1 busy reader";
+const STREAM: &str = "read/write fd, 4 KiB, 1 region";
+const POSITIONAL: &str = "positional read 4 KiB (seek+read vs pread)";
+const STREAM_ACROSS: &str = "fd I/O spanning 2 regions, 4 KiB";
+const CHAIN_DATA: &str = "virtio chain + 4 KiB data";
+const CHAIN: &str = "virtio chain, metadata only";
+const QUEUE: &str = "unmodified virtio-queue crate, alone in a program (0 B / 4 KiB)";
+const CREATE: &str = "create 1 / 512 regions";
+const DERIVE: &str = "derive a changed map, 512 regions (clone)";
+const PREFAULT: &str = "prefault 1 GiB";
+const ERROR: &str = "error / Result<u32> / Result<()> size";
+const METADATA: &str = "per-region metadata";
+
+const READS: &[&str] = &["read_u8", "read_u16", "read_u32", "read_u64"];
+
+/// All targets.
+pub(super) const TARGETS: &[Target] = &[
+    target("objects", READ_OBJ, "median <= 3x raw", ratio(&["read_obj"], &[], 3.0)),
+    target("objects", READ_OBJ, "no cell > 4x", worst(&["read_obj"], &[], 4.0)),
+    target(
+        "objects",
+        READ_OBJ,
+        "<= 25 instructions out of line in every profile",
+        Measure::Instructions { operations: READS, at_most: 25.0 },
+    ),
+    target("objects", READ_OBJ, "n=512 <= 1.1x of n=1", flat(&["read_obj"], "n=1", "n=512")),
+    target("objects", RESOLVED, "cursor <= 1.75x", by(CURSOR, &["read_obj"], &["hot"], 1.75)),
+    target("objects", RESOLVED, "pinned <= 1.75x", by(WINDOW, &["read_obj"], &["hot"], 1.75)),
+    target("objects", WRITE_OBJ, "<= 3x", ratio(&["write_obj"], &[], 3.0)),
+    target("objects", WRITE_OBJ, "cursor <= 1.9x", by(CURSOR, &["write_obj"], &["hot"], 1.9)),
+    target("objects", DESCRIPTOR, "<= 3.7x", ratio(&["read_16"], &[], 3.7)),
+    target("objects", DESCRIPTOR, "cursor <= 2.5x", by(CURSOR, &["read_16"], &["hot"], 2.5)),
+    target("objects", LINE, "read <= 2.7x", ratio(&["read_64"], &[], 2.7)),
+    target("objects", LINE, "write <= 1.35x", ratio(&["write_64"], &[], 1.35)),
+    target("objects", CHASE, "<= 1.25x (n=4)", worst(&["chase"], &["n=4"], 1.25)),
+    target("objects", CHASE, "<= 1.25x (n=64)", worst(&["chase"], &["n=64"], 1.25)),
+    target("objects", CHASE, "<= 1.6x (n=512)", worst(&["chase"], &["n=512"], 1.6)),
+    target("atomics", ATOMIC, "load <= 3.4x median", ratio(&["load"], &[], 3.4)),
+    target("atomics", ATOMIC, "store <= 3.5x median", ratio(&["store"], &[], 3.5)),
+    target("atomics", ATOMIC, "pinned: raw", by(WINDOW, &["load", "store"], &["hot"], 1.05)),
+    target("lookups", TRANSLATE, "<= 0.7 ns", time(&["get_slice"], &[], 0.7, Scale::Read)),
+    target("lookups", TRANSLATE, "flat", flat(&["get_slice"], "n=1", "n=512")),
+    target("lookups", CHECK, "<= 0.6 ns", time(&["check_range"], &[], 0.6, Scale::Read)),
+    target("lookups", CHECK, "flat", flat(&["check_range"], "n=1", "n=512")),
+    target("slices", SMALL_SLICES, "median <= 1.25x", ratio(SLICES, SMALL, 1.25)),
+    target("slices", LARGE_SLICES, "4 KiB <= 1.02x", ratio(SLICES, &["4KiB"], 1.02)),
+    target("slices", LARGE_SLICES, "64 KiB <= 1.02x", ratio(SLICES, &["64KiB"], 1.02)),
+    target("slices", LARGE_SLICES, "1 MiB <= 1.02x", ratio(SLICES, &["1MiB"], 1.02)),
+    target("slices", ACROSS, "<= 1.0x (span)", by(SPAN, &["read_across"], &[], 1.0)),
+    target("slices", ACROSS, "<= 1.9x (table)", ratio(&["read_across"], &[], 1.9)),
+    target("dirty", WRITE_DIRTY, "<= +1.2 ns over the plain write", extra(1.2)),
+    target(
+        "dirty",
+        WRITE_DIRTY,
+        "strict: one locked op per 64 pages",
+        by(&["strict"], &["mark_word"], &[], 1.5),
+    ),
+    target("dirty", PAGE_DIRTY, "<= 1.06x", ratio(&["write_slice_recorded"], &[], 1.06)),
+    target(
+        "dirty",
+        MARK,
+        "<= 20 us fresh",
+        published(&["mark_dirty"], &["fresh"], 20_000.0, 1_231_000.0),
+    ),
+    target(
+        "dirty",
+        MARK,
+        "<= 1.1 us already dirty",
+        published(&["mark_dirty"], &["dirty"], 1_100.0, 1_231_000.0),
+    ),
+    target(
+        "harvest",
+        HARVEST,
+        "0 %: <= 1.1 us shared",
+        published(&["harvest"], &["clean"], 1_100.0, 1_262_000.0),
+    ),
+    target(
+        "harvest",
+        HARVEST,
+        "1 % in clusters: <= 16 us shared",
+        published(&["harvest"], &["clusters"], 16_000.0, 1_264_000.0),
+    ),
+    target(
+        "harvest",
+        HARVEST,
+        "1 % random: <= 620 us shared",
+        published(&["harvest"], &["random"], 620_000.0, 1_250_000.0),
+    ),
+    target(
+        "harvest",
+        HARVEST,
+        "100 %: <= 1280 us shared",
+        published(&["harvest"], &["all"], 1_280_000.0, 1_280_000.0),
+    ),
+    target(
+        "harvest",
+        HARVEST,
+        "<= 1.0x memcpy+memset exclusive",
+        by(&["exclusive"], &["harvest"], &[], 1.0),
+    ),
+    target("harvest", SCAN, "<= 1.1x read floor", by(OURS, &["scan"], &[], 1.1)),
+    target("dirty", SAME_PAGE, "<= 5 ns", time(&["write_same_page"], &[], 5.0, Scale::Read)),
+    target(
+        "snapshot",
+        SNAPSHOT,
+        "<= 2x of an acquire pointer load",
+        by(CACHED, &["snapshot"], &["1-thread"], 2.0),
+    ),
+    target(
+        "snapshot",
+        SNAPSHOT,
+        "0 locked instructions",
+        Measure::Instructions { operations: &["snapshot_cached.locked"], at_most: 0.0 },
+    ),
+    target("snapshot", SNAPSHOT, "same ns with 2 threads", threads(&["snapshot"])),
+    target("snapshot", SNAPSHOT_READ, "<= 1.1 ns", cached_time(&["snapshot_read"], 1.1)),
+    target("snapshot", SNAPSHOT_READ, "no slowdown with threads", threads(&["snapshot_read"])),
+    target("snapshot", REPLACE, "<= 70 ns p50", published(&["replace"], &[], 70.0, 120.0)),
+    target("io", STREAM, "read <= 1.05x", ratio(&["read_fd"], &[], 1.05)),
+    target("io", STREAM, "write <= 1.05x", ratio(&["write_fd"], &[], 1.05)),
+    target("io", POSITIONAL, "<= 1.05x", by(OURS, &["read_fd_at"], &[], 1.05)),
+    target(
+        "io",
+        STREAM_ACROSS,
+        "<= 1.05x",
+        ratio(&["read_fd_across", "write_fd_across"], &[], 1.05),
+    ),
+    target(
+        "io",
+        STREAM_ACROSS,
+        "<= 0.85x (span)",
+        by(SPAN, &["read_fd_across", "write_fd_across"], &[], 0.85),
+    ),
+    target("virtio", CHAIN_DATA, "<= 1.05x pinned", by(WINDOW, &["chain_4k"], &[], 1.05)),
+    target("virtio", CHAIN_DATA, "<= 1.2x plain", ratio(&["chain_4k"], &[], 1.2)),
+    target("virtio", CHAIN, "<= 2x pinned", by(WINDOW, &["chain"], &[], 2.0)),
+    target("virtio", CHAIN, "<= 5.3x plain", ratio(&["chain"], &[], 5.3)),
+    target("virtio", CHAIN, "<= 3.5x span", by(SPAN, &["chain"], &[], 3.5)),
+    target(
+        "virtio",
+        QUEUE,
+        "0 B: >= 4.5x faster as a drop-in",
+        Measure::Speedup { case: "0B", at_least: 4.5 },
+    ),
+    target(
+        "virtio",
+        QUEUE,
+        "4 KiB: >= 3.5x faster as a drop-in",
+        Measure::Speedup { case: "4KiB", at_least: 3.5 },
+    ),
+    target("maps", CREATE, "1 region <= 1.05x", ratio(&["create"], &["n=1"], 1.05)),
+    target("maps", CREATE, "512 regions <= 1.05x", ratio(&["create"], &["n=512"], 1.05)),
+    target("maps", CREATE, "span, 1 region <= 2x", by(SPAN, &["create"], &["n=1"], 2.0)),
+    target("maps", CREATE, "span, 512 regions <= 1.3x", by(SPAN, &["create"], &["n=512"], 1.3)),
+    target("maps", DERIVE, "<= 2 us", published(&["derive"], &[], 2_000.0, 5_000.0)),
+    target(
+        "maps",
+        PREFAULT,
+        "offer both; <= 1.0x of raw madvise",
+        by(OURS, &["prefault"], &[], 1.0),
+    ),
+    target(
+        "sizes",
+        ERROR,
+        "Result<(), E> <= 2 registers",
+        Measure::Bytes { rows: &["error"], at_most: 16.0 },
+    ),
+    target(
+        "sizes",
+        METADATA,
+        "1 cache line touched per access",
+        Measure::Not {
+            why: "which lines an access touches is not counted; see the instruction counts",
+        },
+    ),
+];
+
+const SLICES: &[&str] = &["read_slice", "write_slice"];
+const SMALL: &[&str] = &["16B", "64B", "128B", "256B", "512B"];
+
+const fn target(
+    group: &'static str,
+    row: &'static str,
+    says: &'static str,
+    measure: Measure,
+) -> Target {
+    Target { group, row, says, measure }
+}
+
+type Names = &'static [&'static str];
+
+/// The median ratio, by our layers and by the facade.
+const fn ratio(rows: Names, words: Names, at_most: f64) -> Measure {
+    by(BOTH, rows, words, at_most)
+}
+
+/// The median ratio, by certain contestants.
+const fn by(by: Names, rows: Names, words: Names, at_most: f64) -> Measure {
+    let (figure, over) = (Figure::Ratio, Over::Median);
+    Measure::Cells(Cells { rows, words, by, figure, over, at_most, scale: Scale::No })
+}
+
+/// The worst ratio.
+const fn worst(rows: Names, words: Names, at_most: f64) -> Measure {
+    let (figure, over, scale) = (Figure::Ratio, Over::Worst, Scale::No);
+    Measure::Cells(Cells { rows, words, by: BOTH, figure, over, at_most, scale })
+}
+
+/// What a ratio grows by from one case to another.
+const fn flat(rows: Names, from: &'static str, to: &'static str) -> Measure {
+    let (figure, over, scale) = (Figure::Growth { from, to }, Over::Median, Scale::No);
+    Measure::Cells(Cells { rows, words: &[], by: BOTH, figure, over, at_most: 1.1, scale })
+}
+
+/// As [`flat`], from one thread to two, by the cached reader.
+const fn threads(rows: Names) -> Measure {
+    let figure = Figure::Growth { from: "1-thread", to: "2-threads" };
+    let (over, scale) = (Over::Median, Scale::No);
+    Measure::Cells(Cells { rows, words: &[], by: CACHED, figure, over, at_most: 1.1, scale })
+}
+
+/// The median time.
+const fn time(rows: Names, words: Names, at_most: f64, scale: Scale) -> Measure {
+    let (figure, over) = (Figure::Time, Over::Median);
+    Measure::Cells(Cells { rows, words, by: BOTH, figure, over, at_most, scale })
+}
+
+/// The median time by the cached reader.
+const fn cached_time(rows: Names, at_most: f64) -> Measure {
+    let (figure, over, scale) = (Figure::Time, Over::Median, Scale::Read);
+    Measure::Cells(Cells { rows, words: &[], by: CACHED, figure, over, at_most, scale })
+}
+
+/// The worst time, where 0.18 took `there` nanoseconds.
+const fn published(rows: Names, words: Names, at_most: f64, there: f64) -> Measure {
+    let (figure, over, scale) = (Figure::Time, Over::Worst, Scale::Published(there));
+    Measure::Cells(Cells { rows, words, by: BOTH, figure, over, at_most, scale })
+}
+
+/// What a record costs a write.
+const fn extra(at_most: f64) -> Measure {
+    let (figure, over, scale) = (Figure::Extra, Over::Median, Scale::Read);
+    let rows = &["write_obj_recorded"];
+    Measure::Cells(Cells { rows, words: &[], by: BOTH, figure, over, at_most, scale })
+}
+
+impl Target {
+    /// Whether a word of the command line means it.
+    pub(super) fn matches(&self, filter: &str) -> bool {
+        let rows = self.rows();
+        self.group == filter || self.row.contains(filter) || rows.contains(&filter)
+    }
+
+    /// The rows that the programs have to measure.
+    pub(super) fn rows(&self) -> &'static [&'static str] {
+        match &self.measure {
+            Measure::Cells(cells) => cells.rows,
+            Measure::Bytes { rows, .. } => rows,
+            Measure::Instructions { .. } | Measure::Speedup { .. } | Measure::Not { .. } => &[],
+        }
+    }
+}
+
+impl Cells {
+    /// Whether a case is among those meant.
+    pub(super) fn has(&self, case: &str) -> bool {
+        self.words.is_empty() || case.split(' ').any(|word| self.words.contains(&word))
+    }
+}
