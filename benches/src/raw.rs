@@ -50,7 +50,7 @@ impl<'m> Hosts<'m> {
     pub fn of<M: GuestMemory>(memory: &'m M) -> Self {
         let part = |region: &'m M::R| {
             let slice = region.as_volatile_slice().expect("the region is mapped as a whole");
-            let guard = slice.ptr_guard_mut();
+            let guard = slice.host_ptr_mut();
             // The guard's pointer is to as many bytes as it says, none if they may not be written.
             assert_eq!(guard.len(), slice.len(), "the memory may not be written");
             Part { start: region.start_addr().0, len: slice.len(), host: guard.as_ptr() }

@@ -13,8 +13,8 @@ use crate::downstream::Selection;
 use crate::report::{Outcome, Report};
 use crate::workspace::{OUTSIDE, Workspace};
 use crate::{
-    bench, demo, downstream, facades, features, fuzz, host, instructions, inventory, layers, no_std,
-    policy, semantics,
+    bench, compare, demo, downstream, facades, features, fuzz, host, instructions, inventory, layers,
+    no_std, policy, semantics,
 };
 
 /// One line of the table.
@@ -122,7 +122,7 @@ const fn full(name: &'static str, says: &'static str, run: Run) -> Step {
 fn format(_: &Workspace) -> Result<Outcome> {
     let members = Call::cargo(["fmt", "--all", "--check"]).run();
     // These are no members, so `--all` does not reach them.
-    let others = [no_std::CONSUMER, OUTSIDE, fuzz::MANIFEST];
+    let others = [no_std::CONSUMER, compare::DEVICE, OUTSIDE, fuzz::MANIFEST];
     let others =
         others.map(|manifest| Call::cargo(["fmt", "--check", "--manifest-path", manifest]).run());
     all_of([members].into_iter().chain(others))

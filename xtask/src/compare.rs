@@ -24,6 +24,7 @@ use std::time::Instant;
 use anyhow::{Context as _, Result};
 
 pub(crate) use crate::compare::options::Options;
+pub(crate) use crate::compare::queue::DEVICE;
 
 use crate::call::Call;
 use crate::compare::judge::Run;

@@ -14,8 +14,8 @@ use crate::downstream::{Side, sources};
 use crate::profiles::Profile;
 use crate::workspace::Workspace;
 
-/// The sources of the device.
-const DEVICE: &str = "xtask/fixtures/queue-device";
+/// The device: a workspace of its own, so that it takes what it is told to.
+pub(crate) const DEVICE: &str = "xtask/fixtures/queue-device/Cargo.toml";
 
 /// What the programs print: a case, and the nanoseconds of a chain.
 const CASES: [&str; 2] = ["0B", "4KiB"];

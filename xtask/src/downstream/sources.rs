@@ -32,19 +32,20 @@ pub(super) fn unpack(home: &Path, root: &Path, package: &Package, side: Side) ->
     Ok(manifest)
 }
 
-/// Copies a program of ours for one side into a directory of its own, and returns its manifest. It stands on the 0.18 line.
-pub(crate) fn device(program: &Path, copy: &Path, side: Side) -> Result<PathBuf> {
+/// Copies the program of a manifest for one side into a directory of its own, and returns its manifest there. It stands on the
+/// 0.18 line.
+pub(crate) fn device(original: &Path, copy: &Path, side: Side) -> Result<PathBuf> {
     let root = env::current_dir().context("there is no current directory")?;
     let facade = root.join(V0_18.facade);
     let manifest = copy.join("Cargo.toml");
-    copy_all(&program.join("src"), &copy.join("src"))?;
-    let wanted = with_addition(&read(&program.join("Cargo.toml"))?, side, &facade);
+    copy_all(&original.with_file_name("src"), &copy.join("src"))?;
+    let wanted = with_addition(&read(original)?, side, &facade);
     if !copy.join("Cargo.lock").exists() || read(&manifest)? != wanted {
-        fs::copy(program.join("Cargo.toml"), &manifest)
+        fs::copy(original, &manifest)
             .with_context(|| format!("cannot make {}", manifest.display()))?;
         adapt(&manifest, side, &facade)?;
     }
-    check(&manifest, &program.display(), &V0_18, &[], side, &facade)?;
+    check(&manifest, &original.display(), &V0_18, &[], side, &facade)?;
     Ok(manifest)
 }
 
@@ -77,8 +78,11 @@ fn adapt(manifest: &Path, side: Side, facade: &Path) -> Result<()> {
 /// The text of a manifest with what the side needs at its end, and nothing of what an earlier run wrote there.
 pub(super) fn with_addition(text: &str, side: Side, facade: &Path) -> String {
     let published = text.split(MARK).next().unwrap_or_default();
+    let mut wanted = format!("{published}{MARK}");
     // Our own workspace is above the copy and would claim it.
-    let mut wanted = format!("{published}{MARK}[workspace]\n");
+    if !published.lines().any(|line| line == "[workspace]") {
+        wanted.push_str("[workspace]\n");
+    }
     if side == Side::Ours {
         let path = facade.display();
         wanted.push_str(&format!("[patch.crates-io]\nvm-memory = {{ path = \"{path}\" }}\n"));
