@@ -18,7 +18,7 @@ mod queue;
 mod tests;
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use anyhow::{Context as _, Result};
@@ -29,6 +29,7 @@ pub(crate) use crate::compare::queue::DEVICE;
 use crate::call::Call;
 use crate::compare::judge::Run;
 use crate::compare::machine::Machine;
+use crate::compare::queue::Device;
 use crate::compare::table::Judged;
 use crate::compare::targets::{Measure, Target};
 use crate::instructions;
@@ -56,9 +57,15 @@ pub(crate) fn run(workspace: &Workspace, package: &str, options: &Options) -> Re
     fs::create_dir_all(&home).with_context(|| format!("cannot make {}", home.display()))?;
     let machine = Machine::here()?;
     let targets = options.targets();
-    let mut runs = Vec::new();
+    // All are built before any is run, so that no compiler is about meanwhile.
+    let mut built = Vec::new();
     for profile in &options.profiles {
-        runs.push((*profile, run_profile(workspace, package, options, &targets, *profile)?));
+        built.push((*profile, Built::new(workspace, package, &targets, *profile)?));
+    }
+    let mut runs = Vec::new();
+    for (profile, programs) in &built {
+        println!("{}: {}", profile.name(), profile.says());
+        runs.push((*profile, programs.run(options, &targets)?));
     }
     let counts = instructions::kept()?;
     let judge = |target| Judged { target, verdict: judge::judge(target, &runs, &counts) };
@@ -80,35 +87,47 @@ pub(crate) fn run(workspace: &Workspace, package: &str, options: &Options) -> Re
     Ok(())
 }
 
-/// Runs all programs, as far as the targets want them, under one profile.
-fn run_profile(
-    workspace: &Workspace,
-    package: &str,
-    options: &Options,
-    targets: &[&Target],
-    profile: Profile,
-) -> Result<Run> {
-    println!("{}: {}", profile.name(), profile.says());
-    let start = Instant::now();
-    let directory = profile.build(package, &PROGRAMS, &workspace.target)?;
-    println!("  built in {:.1} s", start.elapsed().as_secs_f64());
-    // How fast the machine is, is asked every time.
-    let mut rows = vec!["control"];
-    rows.extend(targets.iter().flat_map(|target| target.rows()));
-    let mut run = Run::default();
-    for program in PROGRAMS {
-        let start = Instant::now();
-        let path = directory.join(program).display().to_string();
-        let call = Call::program(&path, ["--rounds", &options.rounds.to_string()]).args(&rows);
-        run.measured.read(&call.text()?)?;
-        println!("  {program}: {:.1} s", start.elapsed().as_secs_f64());
+/// What was built under one profile.
+struct Built {
+    directory: PathBuf,
+    device: Option<Device>,
+}
+
+impl Built {
+    /// Builds what the targets want.
+    fn new(
+        workspace: &Workspace,
+        package: &str,
+        targets: &[&Target],
+        profile: Profile,
+    ) -> Result<Self> {
+        let directory = profile.build(package, &PROGRAMS, &workspace.target)?;
+        let on_queue = |target: &&Target| matches!(target.measure, Measure::Speedup { .. });
+        let wanted = targets.iter().any(on_queue);
+        let device = wanted.then(|| Device::build(workspace, profile)).transpose()?;
+        Ok(Self { directory, device })
     }
-    if targets.iter().any(|target| matches!(target.measure, Measure::Speedup { .. })) {
-        let start = Instant::now();
-        run.queue = Some(queue::run(workspace, profile, options.rounds)?);
-        println!("  virtio-queue: {:.1} s", start.elapsed().as_secs_f64());
+
+    /// Runs all programs, as far as the targets want them.
+    fn run(&self, options: &Options, targets: &[&Target]) -> Result<Run> {
+        // How fast the machine is, is asked every time.
+        let mut rows = vec!["control"];
+        rows.extend(targets.iter().flat_map(|target| target.rows()));
+        let mut run = Run::default();
+        for program in PROGRAMS {
+            let start = Instant::now();
+            let path = self.directory.join(program).display().to_string();
+            let call = Call::program(&path, ["--rounds", &options.rounds.to_string()]).args(&rows);
+            run.measured.read(&call.text()?)?;
+            println!("  {program}: {:.1} s", start.elapsed().as_secs_f64());
+        }
+        if let Some(device) = &self.device {
+            let start = Instant::now();
+            run.queue = Some(device.run(options.rounds)?);
+            println!("  virtio-queue: {:.1} s", start.elapsed().as_secs_f64());
+        }
+        Ok(run)
     }
-    Ok(run)
 }
 
 fn write(path: &Path, text: &str) -> Result<()> {

@@ -40,6 +40,8 @@ pub(crate) trait Memory: Sync + Sized {
     fn check(&self, addr: u64, len: usize) -> bool;
 
     fn read_from(&self, addr: u64, file: &mut File, len: usize);
+    /// From a place in the file.
+    fn read_from_at(&self, addr: u64, file: &mut File, offset: u64, len: usize);
     fn write_to(&self, addr: u64, file: &mut File, len: usize);
 
     /// The map without its last region, and that.
@@ -50,12 +52,15 @@ pub(crate) trait Memory: Sync + Sized {
 
 /// A record of the pages that were written.
 pub(crate) trait Record: Sync + Clone {
+    /// What one harvest leaves for the next.
+    type Buffer: Default;
+
     /// For so many bytes, in pages of 4 KiB.
     fn new(len: usize) -> Self;
     fn mark(&self, offset: usize, len: usize);
     fn is_dirty(&self, offset: usize) -> bool;
-    /// Takes all bits; returns something that depends on them.
-    fn take(&self) -> u64;
+    /// Takes all bits, which go into a buffer if it is of use, and sees to it that they are really there.
+    fn take(&self, buffer: &mut Self::Buffer);
     /// Forgets all.
     fn reset(&self);
 }

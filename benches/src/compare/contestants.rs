@@ -5,12 +5,16 @@
 #![expect(unsafe_code, reason = "tells where the memory of each crate lies on the host")]
 
 use std::fs::File;
+use std::hint::black_box;
+use std::io::{Seek as _, SeekFrom};
 use std::num::NonZeroUsize;
 use std::ptr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use guest_dirty::DEFAULT_PAGE_SIZE;
+use guest_memory::GuestAddress;
+use guest_mmap::{GuestMemoryMmap, GuestRegionMmap, NewBitmap};
 
 use crate::compare::contestant::{Memory, Object, Record, Space};
 use crate::layout::Layout;
@@ -60,7 +64,11 @@ mod published_016 {
 
 /// Makes a contestant of the words of a crate.
 macro_rules! contestant {
-    ($words:ident, $Name:ident, $Record:ident, $Space:ident, $replaced:ty, take = $take:expr) => {
+    (
+        $words:ident, $Name:ident, $Record:ident, $Space:ident, $replaced:ty,
+        read_from_at = $read_from_at:expr,
+        take = $take:expr, $Buffer:ty
+    ) => {
         /// Its map.
         #[derive(Clone)]
         pub(crate) struct $Name<B>($words::GuestMemoryMmap<B>);
@@ -155,6 +163,12 @@ macro_rules! contestant {
             }
 
             #[inline(always)]
+            fn read_from_at(&self, addr: u64, file: &mut File, offset: u64, len: usize) {
+                let read: fn(&Self, u64, &mut File, u64, usize) = $read_from_at;
+                read(self, addr, file, offset, len);
+            }
+
+            #[inline(always)]
             fn write_to(&self, addr: u64, file: &mut File, len: usize) {
                 #[allow(
                     unused_imports,
@@ -183,6 +197,8 @@ macro_rules! contestant {
         pub(crate) struct $Record($words::AtomicBitmap);
 
         impl Record for $Record {
+            type Buffer = $Buffer;
+
             fn new(len: usize) -> Self {
                 Self($words::AtomicBitmap::new(len, PAGE_SIZE))
             }
@@ -199,9 +215,9 @@ macro_rules! contestant {
                 self.0.dirty_at(offset)
             }
 
-            fn take(&self) -> u64 {
-                let take: fn(&$words::AtomicBitmap) -> u64 = $take;
-                take(&self.0)
+            fn take(&self, buffer: &mut $Buffer) {
+                let take: fn(&$words::AtomicBitmap, &mut $Buffer) = $take;
+                take(&self.0, buffer);
             }
 
             fn reset(&self) {
@@ -240,33 +256,77 @@ macro_rules! contestant {
     };
 }
 
-/// Takes all by the published call, which has an allocation in it.
+/// Reads from a place in a file as the published interface has it: seeks there first.
+fn seek_and_read<M: Memory>(memory: &M, addr: u64, file: &mut File, offset: u64, len: usize) {
+    file.seek(SeekFrom::Start(offset)).expect("the file has places");
+    memory.read_from(addr, file, len);
+}
+
+/// What is left for the next harvest by who allocates each time.
+#[derive(Default)]
+pub(crate) struct NoBuffer;
+
+/// Takes all by the published call, which gives a list of all words.
 macro_rules! published_take {
     () => {
-        |bitmap| bitmap.get_and_reset().last().copied().unwrap_or_default()
+        |bitmap, _| {
+            black_box(bitmap.get_and_reset());
+        }
     };
 }
 
-contestant!(published_016, V016, Record016, Space016, (), take = published_take!());
-contestant!(published_018, V018, Record018, Space018, (), take = published_take!());
+contestant!(
+    published_016,
+    V016,
+    Record016,
+    Space016,
+    (),
+    read_from_at = seek_and_read,
+    take = published_take!(),
+    NoBuffer
+);
+contestant!(
+    published_018,
+    V018,
+    Record018,
+    Space018,
+    (),
+    read_from_at = seek_and_read,
+    take = published_take!(),
+    NoBuffer
+);
 contestant!(
     layers,
     Ours,
     OurRecord,
     OurSpace,
-    guest_atomic::Retired<guest_mmap::GuestMemoryMmap>,
-    take = |bitmap| {
+    guest_atomic::Retired<GuestMemoryMmap>,
+    read_from_at = seek_and_read,
+    take = |bitmap, _| {
         let harvest = bitmap.take().expect("all marks have their page");
-        let last = harvest.words().last().copied().unwrap_or_default();
+        black_box(&harvest);
         harvest.commit();
-        last
-    }
+    },
+    NoBuffer
 );
 contestant!(
     by_facade,
     Facade,
     FacadeRecord,
     FacadeSpace,
-    guest_atomic::Retired<guest_mmap::GuestMemoryMmap>,
-    take = published_take!()
+    guest_atomic::Retired<GuestMemoryMmap>,
+    read_from_at = seek_and_read,
+    take = published_take!(),
+    NoBuffer
 );
+
+impl<B: NewBitmap + Send + Sync + Clone + 'static> Ours<B> {
+    /// A map whose regions were mapped each by itself, wherever the system liked; as are those of who has pointers of his own.
+    pub(crate) fn scattered(layout: &Layout) -> Self {
+        let region = |&(start, len): &(u64, usize)| {
+            GuestRegionMmap::from_range(GuestAddress(start), len, None).expect("it can be mapped")
+        };
+        let regions = layout.ranges().iter().map(region).collect();
+        Self(GuestMemoryMmap::from_regions(regions).expect("the ranges make a map"))
+    }
+}

@@ -17,18 +17,19 @@ pub(crate) fn create(session: &Session) {
             return;
         };
         group.add("raw", move |count| map_and_unmap(layout, count));
-        group.add("0.16", move |count| make::<V016<()>>(layout, count));
-        group.add("0.18", move |count| make::<V018<()>>(layout, count));
-        group.add("ours", move |count| make::<Ours<()>>(layout, count));
-        group.add("facade", move |count| make::<Facade<()>>(layout, count));
+        group.add("0.16", move |count| make(count, || <V016<()>>::map(layout)));
+        group.add("0.18", move |count| make(count, || <V018<()>>::map(layout)));
+        group.add("ours", move |count| make(count, || <Ours<()>>::map(layout)));
+        group.add("facade", move |count| make(count, || <Facade<()>>::map(layout)));
+        group.add("scattered", move |count| make(count, || <Ours<()>>::scattered(layout)));
         group.run();
     }
 }
 
-fn make<M: Memory>(layout: &Layout, count: u64) -> Duration {
+fn make<M>(count: u64, map: impl Fn() -> M) -> Duration {
     let start = Instant::now();
     for _ in 0..count {
-        drop(M::map(layout));
+        drop(map());
     }
     start.elapsed()
 }

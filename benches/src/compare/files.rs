@@ -1,12 +1,12 @@
 //! Streams over descriptors: one block of a disk, from a file in memory.
 
 use std::fs::File;
-use std::io::{Seek as _, SeekFrom};
+use std::io::Seek as _;
 use std::time::{Duration, Instant};
 
 use crate::calls::{Buffer, memory_file};
 use crate::compare::contestant::Memory;
-use crate::compare::maps::{Plain, add_all};
+use crate::compare::maps::{Plain, add_all, add_all_and_scattered};
 use crate::compare::session::{Company, Session};
 
 /// A block.
@@ -37,7 +37,7 @@ pub(crate) fn all(session: &Session, maps: &Plain) {
         let file = || memory_file(BLOCK * BLOCKS as usize);
         if let Some(mut group) = session.group::<Company>(read, case) {
             group.add("raw", call(&buffers, read_call, file()));
-            add_all!(Company, group, maps, |memory| {
+            add_all_and_scattered!(Company, group, maps, |memory| {
                 let (mut disk, table) = (file(), &table);
                 move |count| {
                     stream(&mut disk, table, count, |disk, addr| {
@@ -49,7 +49,7 @@ pub(crate) fn all(session: &Session, maps: &Plain) {
         }
         if let Some(mut group) = session.group::<Company>(write, case) {
             group.add("raw", call(&buffers, write_call, file()));
-            add_all!(Company, group, maps, |memory| {
+            add_all_and_scattered!(Company, group, maps, |memory| {
                 let (mut disk, table) = (file(), &table);
                 move |count| {
                     stream(&mut disk, table, count, |disk, addr| {
@@ -93,8 +93,7 @@ fn positional(session: &Session, maps: &Plain, table: &[u64], buffers: &[Buffer<
         let mut disk = file();
         move |count| {
             offsets(table, count, |addr, offset| {
-                disk.seek(SeekFrom::Start(offset)).expect("it is a file");
-                memory.read_from(addr, &mut disk, BLOCK);
+                memory.read_from_at(addr, &mut disk, offset, BLOCK);
             })
         }
     });

@@ -5,6 +5,18 @@ use crate::compare::contestants::{Facade, Ours, V016, V018};
 use crate::layout::Layout;
 use crate::raw::Hosts;
 
+/// As [`add_all`], with ours on memory that is scattered over the host besides.
+macro_rules! add_all_and_scattered {
+    ($setting:ty, $group:expr, $maps:expr, |$memory:ident| $body:expr) => {{
+        $crate::compare::maps::add_all!($setting, $group, $maps, |$memory| $body);
+        if <$setting as $crate::compare::session::Setting>::COMPANY {
+            let $memory = &$maps.scattered;
+            $group.add("scattered", $body);
+        }
+    }};
+}
+pub(crate) use add_all_and_scattered;
+
 /// Adds all contestants to a group: one body, once for each memory.
 ///
 /// In the setting where an operation is the only user of its type, the facade is left out.
@@ -39,6 +51,8 @@ pub(crate) struct Maps<B016, B018, B> {
     pub(crate) v018: V018<B018>,
     pub(crate) ours: Ours<B>,
     pub(crate) facade: Facade<B>,
+    /// Ours, with regions that are neighbours of nobody on the host.
+    pub(crate) scattered: Ours<B>,
 }
 
 /// Memories whose writes nobody records.
@@ -57,6 +71,7 @@ where
     V018<B018>: Memory,
     Ours<B>: Memory,
     Facade<B>: Memory,
+    B: guest_mmap::NewBitmap + Send + Sync + Clone + 'static,
 {
     pub(crate) fn new(layout: Layout) -> Self {
         Self {
@@ -65,6 +80,7 @@ where
             v018: Memory::map(&layout),
             ours: Memory::map(&layout),
             facade: Memory::map(&layout),
+            scattered: Ours::scattered(&layout),
             layout,
         }
     }
@@ -83,13 +99,14 @@ where
     }
 
     /// All memories.
-    pub(crate) fn all(&self) -> [Hosts<'_>; 5] {
+    pub(crate) fn all(&self) -> [Hosts<'_>; 6] {
         [
             self.raw.hosts(),
             self.v016.hosts(),
             self.v018.hosts(),
             self.ours.hosts(),
             self.facade.hosts(),
+            self.scattered.hosts(),
         ]
     }
 

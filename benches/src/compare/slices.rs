@@ -3,7 +3,7 @@
 use std::hint::black_box;
 
 use crate::compare::contestant::Memory;
-use crate::compare::maps::{Plain, add_all};
+use crate::compare::maps::{Plain, add_all, add_all_and_scattered};
 use crate::compare::objects::case;
 use crate::compare::session::{Session, Setting};
 use crate::raw::{Copies, Halves};
@@ -92,7 +92,7 @@ fn across<S: Setting>(session: &Session, maps: &Plain, size_name: &str, size: us
     let Some(mut group) = session.group::<S>("read_across", case) else { return };
     let mut halves = Halves::at(&raw, &table, size);
     group.add("raw", move |count| halves.read(count));
-    add_all!(S, group, maps, |memory| {
+    add_all_and_scattered!(S, group, maps, |memory| {
         let mut buffer = vec![0; size];
         let table = &table;
         move |count| {

@@ -4,7 +4,7 @@ use std::hint::black_box;
 use std::time::{Duration, Instant};
 
 use crate::compare::contestant::Memory;
-use crate::compare::maps::{Plain, add_all};
+use crate::compare::maps::{Plain, add_all_and_scattered};
 use crate::compare::session::{Session, Setting};
 use crate::layout::Layout;
 use crate::raw::{Hosts, Place};
@@ -230,7 +230,7 @@ pub(crate) fn all<S: Setting>(session: &Session, maps: &Plain) {
         let raw = Raw::new(&maps.raw(), &rings);
         group.add("raw", move |count| serve(&raw, count, data));
         let rings = &rings;
-        add_all!(S, group, maps, |memory| move |count| {
+        add_all_and_scattered!(S, group, maps, |memory| move |count| {
             serve(&ByAddress { memory, rings }, count, data)
         });
         group.run();

@@ -20,36 +20,42 @@ pub(crate) const DEVICE: &str = "xtask/fixtures/queue-device/Cargo.toml";
 /// What the programs print: a case, and the nanoseconds of a chain.
 const CASES: [&str; 2] = ["0B", "4KiB"];
 
-/// Runs both sides, once a round.
-pub(super) fn run(workspace: &Workspace, profile: Profile, rounds: usize) -> Result<Measured> {
-    let home = workspace.target.join("compare");
-    let sides = [Side::Stock, Side::Ours];
-    let mut programs = Vec::new();
-    for side in sides {
-        programs.push((side, build(&home, profile, side)?));
+/// The device's programs, one a side.
+pub(super) struct Device {
+    programs: [(Side, PathBuf); 2],
+}
+
+impl Device {
+    /// Builds both sides.
+    pub(super) fn build(workspace: &Workspace, profile: Profile) -> Result<Self> {
+        let home = workspace.target.join("compare");
+        let program = |side| build(&home, profile, side).map(|path| (side, path));
+        Ok(Self { programs: [program(Side::Stock)?, program(Side::Ours)?] })
     }
-    let mut samples = [[Vec::new(), Vec::new()], [Vec::new(), Vec::new()]];
-    for round in 0..rounds {
-        for turn in 0..sides.len() {
-            let side = (round + turn) % sides.len();
-            let told = Call::program(&programs[side].1.display().to_string(), [""; 0]).text()?;
-            for (case, samples) in CASES.iter().zip(&mut samples[side]) {
-                samples.push(time(&told, case)?);
+
+    /// Runs both, once a round.
+    pub(super) fn run(&self, rounds: usize) -> Result<Measured> {
+        let mut samples = [[Vec::new(), Vec::new()], [Vec::new(), Vec::new()]];
+        for round in 0..rounds {
+            for turn in 0..self.programs.len() {
+                let side = (round + turn) % self.programs.len();
+                let program = self.programs[side].1.display().to_string();
+                let told = Call::program(&program, [""; 0]).text()?;
+                for (case, samples) in CASES.iter().zip(&mut samples[side]) {
+                    samples.push(time(&told, case)?);
+                }
             }
         }
-    }
-    let mut measured = Measured::default();
-    for ((side, _), samples) in programs.iter().zip(samples) {
-        for (case, samples) in CASES.iter().zip(samples) {
-            let cell = Cell {
-                row: "queue".to_owned(),
-                case: (*case).to_owned(),
-                setting: "alone".to_owned(),
-            };
-            measured.add(cell, side.name().to_owned(), Found::Times(samples));
+        let mut measured = Measured::default();
+        for ((side, _), samples) in self.programs.iter().zip(samples) {
+            for (case, samples) in CASES.iter().zip(samples) {
+                let (row, setting) = ("queue".to_owned(), "alone".to_owned());
+                let cell = Cell { row, case: (*case).to_owned(), setting };
+                measured.add(cell, side.name().to_owned(), Found::Times(samples));
+            }
         }
+        Ok(measured)
     }
-    Ok(measured)
 }
 
 /// The time of a case in what a program printed.

@@ -82,7 +82,7 @@ const BOTH: &[&str] = &["ours", "facade"];
 const OURS: &[&str] = &["ours"];
 const CURSOR: &[&str] = &["cursor"];
 const WINDOW: &[&str] = &["window"];
-const SPAN: &[&str] = &["span"];
+const SCATTERED: &[&str] = &["scattered"];
 const CACHED: &[&str] = &["cached"];
 
 const READ_OBJ: &str = "read_obj u8..u64, n=1 / 4 / 512";
@@ -153,8 +153,8 @@ pub(super) const TARGETS: &[Target] = &[
     target("slices", LARGE_SLICES, "4 KiB <= 1.02x", ratio(SLICES, &["4KiB"], 1.02)),
     target("slices", LARGE_SLICES, "64 KiB <= 1.02x", ratio(SLICES, &["64KiB"], 1.02)),
     target("slices", LARGE_SLICES, "1 MiB <= 1.02x", ratio(SLICES, &["1MiB"], 1.02)),
-    target("slices", ACROSS, "<= 1.0x (span)", by(SPAN, &["read_across"], &[], 1.0)),
-    target("slices", ACROSS, "<= 1.9x (table)", ratio(&["read_across"], &[], 1.9)),
+    target("slices", ACROSS, "<= 1.0x (span)", ratio(&["read_across"], &[], 1.0)),
+    target("slices", ACROSS, "<= 1.9x (table)", by(SCATTERED, &["read_across"], &[], 1.9)),
     target("dirty", WRITE_DIRTY, "<= +1.2 ns over the plain write", extra(1.2)),
     target(
         "dirty",
@@ -175,29 +175,24 @@ pub(super) const TARGETS: &[Target] = &[
         "<= 1.1 us already dirty",
         published(&["mark_dirty"], &["dirty"], 1_100.0, 1_231_000.0),
     ),
-    target(
-        "harvest",
-        HARVEST,
-        "0 %: <= 1.1 us shared",
-        published(&["harvest"], &["clean"], 1_100.0, 1_262_000.0),
-    ),
+    target("harvest", HARVEST, "0 %: <= 1.1 us shared", harvest(&["clean"], 1_100.0, 1_262_000.0)),
     target(
         "harvest",
         HARVEST,
         "1 % in clusters: <= 16 us shared",
-        published(&["harvest"], &["clusters"], 16_000.0, 1_264_000.0),
+        harvest(&["clusters"], 16_000.0, 1_264_000.0),
     ),
     target(
         "harvest",
         HARVEST,
         "1 % random: <= 620 us shared",
-        published(&["harvest"], &["random"], 620_000.0, 1_250_000.0),
+        harvest(&["random"], 620_000.0, 1_250_000.0),
     ),
     target(
         "harvest",
         HARVEST,
         "100 %: <= 1280 us shared",
-        published(&["harvest"], &["all"], 1_280_000.0, 1_280_000.0),
+        harvest(&["all"], 1_280_000.0, 1_280_000.0),
     ),
     target(
         "harvest",
@@ -230,19 +225,19 @@ pub(super) const TARGETS: &[Target] = &[
         "io",
         STREAM_ACROSS,
         "<= 1.05x",
-        ratio(&["read_fd_across", "write_fd_across"], &[], 1.05),
+        by(SCATTERED, &["read_fd_across", "write_fd_across"], &[], 1.05),
     ),
     target(
         "io",
         STREAM_ACROSS,
         "<= 0.85x (span)",
-        by(SPAN, &["read_fd_across", "write_fd_across"], &[], 0.85),
+        ratio(&["read_fd_across", "write_fd_across"], &[], 0.85),
     ),
     target("virtio", CHAIN_DATA, "<= 1.05x pinned", by(WINDOW, &["chain_4k"], &[], 1.05)),
     target("virtio", CHAIN_DATA, "<= 1.2x plain", ratio(&["chain_4k"], &[], 1.2)),
     target("virtio", CHAIN, "<= 2x pinned", by(WINDOW, &["chain"], &[], 2.0)),
-    target("virtio", CHAIN, "<= 5.3x plain", ratio(&["chain"], &[], 5.3)),
-    target("virtio", CHAIN, "<= 3.5x span", by(SPAN, &["chain"], &[], 3.5)),
+    target("virtio", CHAIN, "<= 5.3x plain", by(SCATTERED, &["chain"], &[], 5.3)),
+    target("virtio", CHAIN, "<= 3.5x span", ratio(&["chain"], &[], 3.5)),
     target(
         "virtio",
         QUEUE,
@@ -256,9 +251,9 @@ pub(super) const TARGETS: &[Target] = &[
         Measure::Speedup { case: "4KiB", at_least: 3.5 },
     ),
     target("maps", CREATE, "1 region <= 1.05x", ratio(&["create"], &["n=1"], 1.05)),
-    target("maps", CREATE, "512 regions <= 1.05x", ratio(&["create"], &["n=512"], 1.05)),
-    target("maps", CREATE, "span, 1 region <= 2x", by(SPAN, &["create"], &["n=1"], 2.0)),
-    target("maps", CREATE, "span, 512 regions <= 1.3x", by(SPAN, &["create"], &["n=512"], 1.3)),
+    target("maps", CREATE, "512 regions <= 1.05x", by(SCATTERED, &["create"], &["n=512"], 1.05)),
+    target("maps", CREATE, "span, 1 region <= 2x", by(&["span"], &["create"], &["n=1"], 2.0)),
+    target("maps", CREATE, "span, 512 regions <= 1.3x", ratio(&["create"], &["n=512"], 1.3)),
     target("maps", DERIVE, "<= 2 us", published(&["derive"], &[], 2_000.0, 5_000.0)),
     target(
         "maps",
@@ -342,6 +337,12 @@ const fn cached_time(rows: Names, at_most: f64) -> Measure {
 const fn published(rows: Names, words: Names, at_most: f64, there: f64) -> Measure {
     let (figure, over, scale) = (Figure::Time, Over::Worst, Scale::Published(there));
     Measure::Cells(Cells { rows, words, by: BOTH, figure, over, at_most, scale })
+}
+
+/// As [`published`], of a harvest, by our layers: the published call gives a new list of all words, which is a thing of its own.
+const fn harvest(words: Names, at_most: f64, there: f64) -> Measure {
+    let (figure, over, scale) = (Figure::Time, Over::Worst, Scale::Published(there));
+    Measure::Cells(Cells { rows: &["harvest"], words, by: OURS, figure, over, at_most, scale })
 }
 
 /// What a record costs a write.
