@@ -66,7 +66,8 @@ pub(super) fn judge(target: &Target, runs: &[(Profile, Run)], counts: &Counts) -
         };
         match figures {
             Ok(figures) => found.push(figures),
-            Err(why) if runs.len() == 1 => return Verdict::NotMeasured(why),
+            // The first profile's reason is that of all, most often.
+            Err(why) if found.is_empty() => return Verdict::NotMeasured(why),
             Err(why) => return Verdict::NotMeasured(format!("{why} ({})", profile.name())),
         }
     }
