@@ -71,6 +71,12 @@ where
     B: Clone + Deref,
     B::Target: Bitmap,
 {
+    /// Whether the two look into one bitmap, the other `len` bytes further.
+    #[inline]
+    fn goes_on_in(&self, next: &Self, len: usize) -> bool {
+        core::ptr::addr_eq(&raw const *self.inner, &raw const *next.inner)
+            && self.base.checked_add(len) == Some(next.base)
+    }
 }
 
 impl<B> Bitmap for BaseSlice<B>

@@ -15,7 +15,23 @@ pub trait WithBitmapSlice<'a> {
 /// A view into a bitmap that a [`VolatileSlice`](crate::VolatileSlice) carries along.
 ///
 /// A view of a view has the same type.
-pub trait BitmapSlice: Bitmap + Clone + Debug + for<'a> WithBitmapSlice<'a, S = Self> {}
+pub trait BitmapSlice: Bitmap + Clone + Debug + for<'a> WithBitmapSlice<'a, S = Self> {
+    /// Whether `next` is what this view shows from `len` on: a mark at an offset there is the same mark `len` bytes further
+    /// here, always.
+    ///
+    /// Two slices with such views may be joined to one that has this view. By default no view goes on in another; then
+    /// slices stay apart, and nothing is wrong.
+    ///
+    /// ```
+    /// use guest_volatile::BitmapSlice;
+    /// assert!(().goes_on_in(&(), 0x1000)); // neither records anything
+    /// ```
+    #[inline]
+    fn goes_on_in(&self, next: &Self, len: usize) -> bool {
+        let _ = (next, len);
+        false
+    }
+}
 
 /// A record of which bytes were written.
 ///
@@ -79,7 +95,12 @@ impl WithBitmapSlice<'_> for () {
     type S = Self;
 }
 
-impl BitmapSlice for () {}
+impl BitmapSlice for () {
+    #[inline(always)]
+    fn goes_on_in(&self, _next: &Self, _len: usize) -> bool {
+        true
+    }
+}
 
 impl Bitmap for () {
     #[inline(always)]
@@ -105,7 +126,16 @@ impl<'a, B: WithBitmapSlice<'a>> WithBitmapSlice<'a> for Option<B> {
     type S = Option<B::S>;
 }
 
-impl<B: BitmapSlice> BitmapSlice for Option<B> {}
+impl<B: BitmapSlice> BitmapSlice for Option<B> {
+    #[inline]
+    fn goes_on_in(&self, next: &Self, len: usize) -> bool {
+        match (self, next) {
+            (Some(here), Some(next)) => here.goes_on_in(next, len),
+            (None, None) => true,
+            _ => false,
+        }
+    }
+}
 
 impl<B: Bitmap> Bitmap for Option<B> {
     #[inline]
@@ -155,7 +185,12 @@ impl<'a, A: WithBitmapSlice<'a>, B: WithBitmapSlice<'a>> WithBitmapSlice<'a> for
     type S = Both<A::S, B::S>;
 }
 
-impl<A: BitmapSlice, B: BitmapSlice> BitmapSlice for Both<A, B> {}
+impl<A: BitmapSlice, B: BitmapSlice> BitmapSlice for Both<A, B> {
+    #[inline]
+    fn goes_on_in(&self, next: &Self, len: usize) -> bool {
+        self.0.goes_on_in(&next.0, len) && self.1.goes_on_in(&next.1, len)
+    }
+}
 
 impl<A: Bitmap, B: Bitmap> Bitmap for Both<A, B> {
     #[inline]

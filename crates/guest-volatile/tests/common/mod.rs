@@ -105,7 +105,11 @@ impl WithBitmapSlice<'_> for View<'_> {
     type S = Self;
 }
 
-impl BitmapSlice for View<'_> {}
+impl BitmapSlice for View<'_> {
+    fn goes_on_in(&self, next: &Self, len: usize) -> bool {
+        std::ptr::eq(self.log, next.log) && self.base + len == next.base
+    }
+}
 
 impl Bitmap for View<'_> {
     fn mark_dirty(&self, offset: usize, len: usize) {
