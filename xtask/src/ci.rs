@@ -13,8 +13,8 @@ use crate::downstream::Selection;
 use crate::report::{Outcome, Report};
 use crate::workspace::{OUTSIDE, Workspace};
 use crate::{
-    bench, compare, demo, downstream, facades, features, fuzz, host, instructions, inventory, layers,
-    no_std, policy, semantics,
+    bench, compare, demo, downstream, facades, features, fuzz, host, instructions, inventory,
+    layers, no_std, policy, semantics,
 };
 
 /// One line of the table.

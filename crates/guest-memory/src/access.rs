@@ -16,7 +16,7 @@ use guest_volatile::{
 use crate::bytes::{Bytes, WholeBytes};
 use crate::error::{Error, Result};
 use crate::io_memory::IoMemory;
-use crate::lists::{at_hand, transfer_lists, uninterrupted};
+use crate::lists::{at_hand, over_borders, transfer_lists, two_at_hand, uninterrupted};
 use crate::permissions::Permissions;
 use crate::slices::Pieces;
 use crate::transfer::{Progress, transfer};
@@ -56,10 +56,60 @@ fn in_first_piece<'a, M: IoMemory + ?Sized, U>(
     }
 }
 
-/// Reads piece by piece; `result` is one of [`Progress`].
+/// Reads what lies over borders, at once or piece by piece; `result` is one of [`Progress`].
 #[cold]
 #[inline(never)]
 fn read_in_pieces<M: IoMemory + ?Sized, U>(
+    memory: &M,
+    buf: &mut [u8],
+    addr: GuestAddress,
+    result: fn(Progress) -> Result<U>,
+) -> Result<U> {
+    let count = buf.len();
+    if let Some(joined) = over_borders(memory, addr, count, Permissions::Read)
+        && joined.read_slice(buf, 0).is_ok()
+    {
+        return result(Progress::all(addr, count));
+    }
+    if let Some([lower, upper]) = two_at_hand(memory, addr, count, Permissions::Read)
+        && let Some((first, second)) = buf.split_at_mut_checked(lower.len())
+        && lower.read_slice(first, 0).is_ok()
+        && upper.read_slice(second, 0).is_ok()
+    {
+        return result(Progress::all(addr, count));
+    }
+    read_each_piece(memory, buf, addr, result)
+}
+
+/// Writes what lies over borders, at once or piece by piece; `result` is one of [`Progress`].
+#[cold]
+#[inline(never)]
+fn write_in_pieces<M: IoMemory + ?Sized, U>(
+    memory: &M,
+    buf: &[u8],
+    addr: GuestAddress,
+    result: fn(Progress) -> Result<U>,
+) -> Result<U> {
+    let count = buf.len();
+    if let Some(joined) = over_borders(memory, addr, count, Permissions::Write)
+        && joined.write_slice(buf, 0).is_ok()
+    {
+        return result(Progress::all(addr, count));
+    }
+    // Nothing stands in the way of either, so nothing is written twice.
+    if let Some([lower, upper]) = two_at_hand(memory, addr, count, Permissions::Write)
+        && let Some((first, second)) = buf.split_at_checked(lower.len())
+        && lower.write_slice(first, 0).is_ok()
+        && upper.write_slice(second, 0).is_ok()
+    {
+        return result(Progress::all(addr, count));
+    }
+    write_each_piece(memory, buf, addr, result)
+}
+
+/// As [`read_in_pieces`], without a short way.
+#[inline(never)]
+fn read_each_piece<M: IoMemory + ?Sized, U>(
     memory: &M,
     buf: &mut [u8],
     addr: GuestAddress,
@@ -70,10 +120,9 @@ fn read_in_pieces<M: IoMemory + ?Sized, U>(
     }))
 }
 
-/// Writes piece by piece; `result` is one of [`Progress`].
-#[cold]
+/// As [`write_in_pieces`], without a short way.
 #[inline(never)]
-fn write_in_pieces<M: IoMemory + ?Sized, U>(
+fn write_each_piece<M: IoMemory + ?Sized, U>(
     memory: &M,
     buf: &[u8],
     addr: GuestAddress,

@@ -35,6 +35,31 @@ pub trait RegionFromRange: GuestMemoryRegion + Sized {
         size: usize,
         file: Option<FileOffset>,
     ) -> Result<Self, Self::Error>;
+
+    /// Regions of these ranges, each a start, a length in bytes and perhaps a place in a file, in the same order.
+    ///
+    /// By default one after the other; for regions that gain by being made together, such as neighbours whose memory is
+    /// to be [one piece](GuestMemoryRegion::stretch).
+    ///
+    /// # Errors
+    ///
+    /// If there is no memory for one.
+    ///
+    /// ```
+    /// use guest_memory::{GuestAddress, RegionFromRange};
+    /// /// Two neighbours of a page each.
+    /// fn pages_at<R: RegionFromRange>(addr: GuestAddress) -> Result<Vec<R>, R::Error> {
+    ///     R::from_ranges(&[(addr, 0x1000, None), (GuestAddress(addr.0 + 0x1000), 0x1000, None)])
+    /// }
+    /// ```
+    fn from_ranges(
+        ranges: &[(GuestAddress, usize, Option<FileOffset>)],
+    ) -> Result<Vec<Self>, Self::Error> {
+        let region = |(addr, size, file): &(GuestAddress, usize, Option<FileOffset>)| {
+            Self::from_range(*addr, *size, file.clone())
+        };
+        ranges.iter().map(region).collect()
+    }
 }
 
 impl<R: RegionFromRange> GuestRegionCollection<R> {
@@ -57,11 +82,7 @@ impl<R: RegionFromRange> GuestRegionCollection<R> {
         A: Borrow<(GuestAddress, usize, Option<FileOffset>)>,
         T: IntoIterator<Item = A>,
     {
-        let region = |range: A| {
-            let (addr, size, file) = range.borrow();
-            R::from_range(*addr, *size, file.clone())
-        };
-        let regions = ranges.into_iter().map(region).collect::<Result<Vec<_>, _>>()?;
-        Ok(Self::from_regions(regions)?)
+        let ranges: Vec<_> = ranges.into_iter().map(|range| range.borrow().clone()).collect();
+        Ok(Self::from_regions(R::from_ranges(&ranges)?)?)
     }
 }

@@ -75,6 +75,29 @@ pub trait IoMemory {
         (slice.len() == count).then_some(slice)
     }
 
+    /// The slice of several regions whose memory is [one piece](GuestMemoryRegion::stretch), if the access is permitted: from
+    /// `addr` to its end, or `count` bytes of it.
+    ///
+    /// An access asks this where [`find_io_slice`](Self::find_io_slice) knows nothing, before it asks for all slices. `None`, which it
+    /// gives by default, says nothing.
+    ///
+    /// ```
+    /// # use guest_memory::*;
+    /// # let map = || include!(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/map.rs"));
+    /// let memory = map(); // [0x1000, 0x3000) and [0x8000, 0x9000)
+    /// assert!(memory.find_io_joined(GuestAddress(0x1ff0), 0x20, Permissions::Read).is_none());
+    /// ```
+    #[inline]
+    fn find_io_joined(
+        &self,
+        addr: GuestAddress,
+        count: usize,
+        access: Permissions,
+    ) -> Option<VolatileSlice<'_, BS<'_, Self::Bitmap>>> {
+        let _ = (addr, count, access);
+        None
+    }
+
     /// The memory behind the translation, if there is none: then guest addresses are what devices use.
     ///
     /// ```
@@ -113,6 +136,16 @@ impl<M: GuestMemory + ?Sized> IoMemory for M {
         _access: Permissions,
     ) -> Option<VolatileSlice<'_, BS<'_, Self::Bitmap>>> {
         self.find_slice(addr, count)
+    }
+
+    #[inline(always)]
+    fn find_io_joined(
+        &self,
+        addr: GuestAddress,
+        count: usize,
+        _access: Permissions,
+    ) -> Option<VolatileSlice<'_, BS<'_, Self::Bitmap>>> {
+        self.find_joined(addr, count)
     }
 
     fn physical_memory(&self) -> Option<&Self::PhysicalMemory> {

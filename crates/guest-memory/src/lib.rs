@@ -83,5 +83,6 @@ pub use guest_address::{
 #[doc(no_inline)]
 pub use guest_volatile::{
     self, AtomicAccess, AtomicInteger, AtomicUpdate, ByteValued, ReadVolatile, ReadVolatileAt,
-    VolatileArrayRef, VolatileMemory, VolatileRef, VolatileSlice, WriteVolatile, WriteVolatileAt,
+    Stretch, VolatileArrayRef, VolatileMemory, VolatileRef, VolatileSlice, WriteVolatile,
+    WriteVolatileAt,
 };

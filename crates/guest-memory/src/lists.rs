@@ -34,9 +34,22 @@ pub(crate) fn at_hand<M: IoMemory + ?Sized>(
     if slice.len() == count { Some(slice) } else { None }
 }
 
+/// The slice of all the bytes, if they lie in several regions that are one piece.
+#[inline(always)]
+pub(crate) fn over_borders<M: IoMemory + ?Sized>(
+    memory: &M,
+    addr: GuestAddress,
+    count: usize,
+    access: Permissions,
+) -> Option<VolatileSlice<'_, BS<'_, M::Bitmap>>> {
+    let joined = memory.find_io_joined(addr, count, access)?;
+    let is_denied = access.has_write() && joined.is_read_only();
+    (joined.len() == count && !is_denied).then_some(joined)
+}
+
 /// The two slices of all the bytes, if they lie in two regions and are at hand.
 #[inline(always)]
-fn two_at_hand<M: IoMemory + ?Sized>(
+pub(crate) fn two_at_hand<M: IoMemory + ?Sized>(
     memory: &M,
     addr: GuestAddress,
     count: usize,
@@ -64,6 +77,9 @@ pub(crate) fn transfer_lists<'a, M: IoMemory + ?Sized>(
 ) -> Moved {
     let (mut one, mut two);
     let list = if let Some(slice) = at_hand(memory, addr, count, access) {
+        one = slice;
+        from_mut(&mut one)
+    } else if let Some(slice) = over_borders(memory, addr, count, access) {
         one = slice;
         from_mut(&mut one)
     } else if let Some(slices) = two_at_hand(memory, addr, count, access) {

@@ -287,12 +287,34 @@ pub trait GuestMemory {
         (slice.len() == count).then_some(slice)
     }
 
+    /// The slice of several regions whose memory is [one piece](GuestMemoryRegion::stretch): from `addr` to its end, or `count` bytes
+    /// of it.
+    ///
+    /// The general way asks this where [`find_slice`](Self::find_slice) knows nothing, before it goes from region to region. `None`
+    /// says nothing, and is what a map gives by default: then slices end where regions do.
+    ///
+    /// ```
+    /// # use guest_memory::*;
+    /// # let map = || include!(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/map.rs"));
+    /// let memory = map(); // [0x1000, 0x3000) and [0x8000, 0x9000)
+    /// assert!(memory.find_joined(GuestAddress(0x1ff0), 0x20).is_none()); // two regions, of memory from anywhere
+    /// ```
+    #[inline]
+    fn find_joined(
+        &self,
+        addr: GuestAddress,
+        count: usize,
+    ) -> Option<VolatileSlice<'_, MS<'_, Self>>> {
+        let _ = (addr, count);
+        None
+    }
+
     /// The one slice that all `count` bytes from `addr` on lie in. 0 bytes lie in one wherever there is memory.
     ///
     /// # Errors
     ///
     /// If there is no memory at `addr`; [`InvalidBackendAddress`](Error::InvalidBackendAddress) if the bytes do not lie in one
-    /// region; those of the region.
+    /// region, nor in several whose memory is in one piece; those of the region.
     ///
     /// ```
     /// # use guest_memory::*;
@@ -315,7 +337,8 @@ pub trait GuestMemory {
         }
     }
 
-    /// The slices that the `count` bytes from `addr` on lie in, in the order of addresses.
+    /// The slices that the `count` bytes from `addr` on lie in, in the order of addresses, each as long as the memory is in one
+    /// piece: of one region, or of several that are.
     ///
     /// ```
     /// # use guest_memory::{GuestAddress, GuestMemory, GuestMemoryError, GuestRegionCollection, SliceRegion};
@@ -370,6 +393,11 @@ fn slice_or_reason<M: GuestMemory + ?Sized>(
     addr: GuestAddress,
     count: usize,
 ) -> Result<VolatileSlice<'_, MS<'_, M>>> {
+    if let Some(joined) = memory.find_joined(addr, count)
+        && joined.len() == count
+    {
+        return Ok(joined);
+    }
     let (region, inside) =
         memory.to_region_addr(addr).ok_or_else(|| Error::InvalidGuestAddress(addr))?;
     if rest(region, inside, count) < count {

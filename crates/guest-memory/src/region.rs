@@ -5,7 +5,8 @@ use core::sync::atomic::Ordering;
 
 use guest_address::{Address, GuestAddress, GuestUsize, MemoryRegionAddress};
 use guest_volatile::{
-    AtomicAccess, AtomicUpdate, BS, Bitmap, ByteValued, ReadVolatile, VolatileSlice, WriteVolatile,
+    AtomicAccess, AtomicUpdate, BS, Bitmap, ByteValued, ReadVolatile, Stretch, VolatileSlice,
+    WriteVolatile,
 };
 
 use crate::bytes::{Bytes, WholeBytes};
@@ -207,6 +208,20 @@ pub trait GuestMemoryRegion: Bytes<MemoryRegionAddress, E = Error> {
     /// ```
     fn direct_slice(&self) -> Option<VolatileSlice<'_, BS<'_, Self::B>>> {
         self.as_volatile_slice().ok()
+    }
+
+    /// The stretch of host addresses that the memory is in, if it may be joined with that of other regions.
+    ///
+    /// Where a map's regions are neighbours, and the memory of both is adjacent in the very same stretch and
+    /// [at hand](Self::direct_slice), the map gives it as one slice. By default regions stay apart.
+    ///
+    /// ```
+    /// # use guest_memory::*;
+    /// # let map = || include!(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/map.rs"));
+    /// assert!(map().iter().next().unwrap().stretch().is_none()); // lent: it might be anywhere
+    /// ```
+    fn stretch(&self) -> Option<&Stretch> {
+        None
     }
 
     /// Whether the memory is of huge pages by hugetlbfs, if that is known.

@@ -50,6 +50,7 @@ impl<'a, M: GuestMemory + ?Sized> GuestMemorySliceIterator<'a, M> {
 impl<'a, M: GuestMemory + ?Sized> Iterator for GuestMemorySliceIterator<'a, M> {
     type Item = Result<VolatileSlice<'a, MS<'a, M>>>;
 
+    #[inline(always)]
     fn next(&mut self) -> Option<Self::Item> {
         let item = match self.walk.position() {
             Position::Done => return None,
@@ -84,6 +85,7 @@ impl<I> Pieces<I> {
     }
 
     /// The next piece, or `None` at the end of the range.
+    #[inline(always)]
     pub(crate) fn next<'a, B: BitmapSlice>(&mut self) -> Option<Result<VolatileSlice<'a, B>>>
     where
         I: IoMemorySliceIterator<'a, B>,
@@ -109,8 +111,28 @@ impl<I> Pieces<I> {
     }
 }
 
-/// The slice at the start of the `left` bytes from `addr` on: as many of them as lie in one region.
+/// The slice at the start of the `left` bytes from `addr` on: as many of them as lie in one piece.
+#[inline(always)]
 fn first_slice<M: GuestMemory + ?Sized>(
+    memory: &M,
+    addr: GuestAddress,
+    left: usize,
+) -> Result<VolatileSlice<'_, MS<'_, M>>> {
+    let found = match memory.find_slice(addr, left) {
+        Some(slice) if slice.len() == left => return Ok(slice),
+        _ => memory.find_joined(addr, left),
+    };
+    match found {
+        // A memory of somebody else's making may give another length than was asked for.
+        Some(slice) if !slice.is_empty() && slice.len() <= left => Ok(slice),
+        _ => slice_of_region(memory, addr, left),
+    }
+}
+
+/// The same by asking the region.
+#[cold]
+#[inline(never)]
+fn slice_of_region<M: GuestMemory + ?Sized>(
     memory: &M,
     addr: GuestAddress,
     left: usize,

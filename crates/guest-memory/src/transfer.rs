@@ -72,6 +72,12 @@ impl Progress {
         self.stopped_by = stopped_by;
     }
 
+    /// All of `count` bytes.
+    #[inline(always)]
+    pub(crate) fn all(addr: GuestAddress, count: usize) -> Self {
+        Self { addr, completed: count, expected: count, stopped_by: None }
+    }
+
     /// The bytes moved; an error if there are none because of one.
     #[inline(always)]
     pub(crate) fn partial(self) -> Result<usize> {

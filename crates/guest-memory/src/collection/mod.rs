@@ -1,6 +1,7 @@
 //! A memory map of regions, which never changes: another map is made of it.
 
 mod table;
+mod runs;
 mod display;
 
 use alloc::sync::Arc;
@@ -12,6 +13,7 @@ use guest_volatile::VolatileSlice;
 
 use crate::memory::{GuestMemory, MS, covers};
 use crate::region::GuestMemoryRegion;
+use runs::Runs;
 use table::{Slot, Table, slot};
 
 /// Why regions do not make a map.
@@ -47,7 +49,8 @@ pub enum GuestRegionCollectionError {
 ///
 /// A region is found, and its memory reached, by one look into a table, whatever the number of regions. The map keeps the
 /// address and length that a region had when it was put in. The last 15 bytes of a region, and memory that may not be written, are
-/// reached by a longer way, as what lies in two regions is. A clone shares all of it.
+/// reached by a longer way, as what lies in two regions is. Neighbours whose memory is in one
+/// [stretch](GuestMemoryRegion::stretch) are one slice to whoever asks for bytes of both. A clone shares all of it.
 /// `Display` shows the map as a table for a person to read.
 ///
 /// ```
@@ -60,18 +63,19 @@ pub enum GuestRegionCollectionError {
 /// ```
 pub struct GuestRegionCollection<R> {
     table: Table<R>,
+    runs: Runs<R>,
 }
 
 impl<R> Default for GuestRegionCollection<R> {
     fn default() -> Self {
-        Self { table: Table::empty() }
+        Self { table: Table::empty(), runs: Runs::none() }
     }
 }
 
 impl<R> Clone for GuestRegionCollection<R> {
     /// Another map of the same regions.
     fn clone(&self) -> Self {
-        Self { table: self.table.clone() }
+        Self { table: self.table.clone(), runs: self.runs.clone() }
     }
 }
 
@@ -115,7 +119,16 @@ impl<R: GuestMemoryRegion> GuestRegionCollection<R> {
                 return Err(GuestRegionCollectionError::MemoryRegionOverlap);
             }
         }
-        Ok(Self { table: Table::new(regions) })
+        Ok(Self::of(regions, Runs::of))
+    }
+
+    /// A map of regions that are in the order of addresses and do not overlap, with the runs that `runs` finds.
+    fn of(
+        regions: Vec<(GuestRange, Slot<R>)>,
+        runs: impl FnOnce(&[(GuestRange, Slot<R>)]) -> Runs<R>,
+    ) -> Self {
+        let runs = runs(&regions);
+        Self { table: Table::new(regions), runs }
     }
 
     /// A map of these regions and `region`.
@@ -145,7 +158,7 @@ impl<R: GuestMemoryRegion> GuestRegionCollection<R> {
             return Err(GuestRegionCollectionError::MemoryRegionOverlap);
         }
         regions.insert(place, (range, slot));
-        Ok(Self { table: Table::new(regions) })
+        Ok(Self::of(regions, |regions| self.runs.with(regions, place)))
     }
 
     /// The region that `addr` is in, as it is shared by the maps that have it: to put it into another map, or to lend its
@@ -191,7 +204,7 @@ impl<R: GuestMemoryRegion> GuestRegionCollection<R> {
             .ok_or(GuestRegionCollectionError::NoMemoryRegion)?;
         let (_, slot) = regions.remove(place);
         let region = slot.owner().cloned().ok_or(GuestRegionCollectionError::NoMemoryRegion)?;
-        Ok((Self { table: Table::new(regions) }, region))
+        Ok((Self::of(regions, |regions| self.runs.without(regions)), region))
     }
 }
 
@@ -239,5 +252,14 @@ impl<R: GuestMemoryRegion> GuestMemory for GuestRegionCollection<R> {
         count: usize,
     ) -> Option<VolatileSlice<'_, MS<'_, Self>>> {
         self.table.find_slice(addr, count)
+    }
+
+    #[inline]
+    fn find_joined(
+        &self,
+        addr: GuestAddress,
+        count: usize,
+    ) -> Option<VolatileSlice<'_, MS<'_, Self>>> {
+        self.runs.find(addr, count)
     }
 }

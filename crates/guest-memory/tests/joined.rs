@@ -1,0 +1,268 @@
+//! Neighbours whose memory is in one stretch are one slice to whoever asks for both; all others stay apart.
+
+#![expect(unsafe_code, reason = "makes a stretch of the test's own memory, and slices in it")]
+
+mod common;
+
+use std::sync::Arc;
+
+use common::{Source, Step, counting, pages};
+use guest_memory::{
+    Bytes, GuestAddress, GuestMemory, GuestMemoryError, GuestMemoryRegion, GuestMemoryRegionBytes,
+    GuestMemoryResult, GuestRegionCollection, GuestUsize, MemoryRegionAddress, SliceRegion,
+    Stretch, VolatileSlice,
+};
+use proptest::prelude::*;
+
+const PAGE: usize = 0x1000;
+
+/// Pages of this process, of which regions take some.
+struct Ram {
+    addr: *mut u8,
+    stretch: Stretch,
+}
+
+// SAFETY: an address of memory that is never given back.
+unsafe impl Send for Ram {}
+// SAFETY: as for `Send`.
+unsafe impl Sync for Ram {}
+
+impl Ram {
+    fn new(count: usize) -> Arc<Self> {
+        let addr = pages(count * PAGE).as_mut_ptr();
+        // SAFETY: one allocation that is never freed; the borrow of it ends here.
+        let stretch = unsafe { Stretch::new(addr, count * PAGE) };
+        Arc::new(Self { addr, stretch })
+    }
+}
+
+#[derive(Clone, Copy, PartialEq)]
+enum Habit {
+    Plain,
+    /// Is not in a stretch, by its own word.
+    Alone,
+    ReadOnly,
+    /// Gives no slice to a map to keep.
+    Asked,
+    /// Has a page less in its slice than it says.
+    Short,
+}
+
+/// Some pages of a `Ram`, at the guest address that its offset in it is.
+struct Pages {
+    ram: Arc<Ram>,
+    first: usize,
+    count: usize,
+    at: u64,
+    habit: Habit,
+}
+
+impl GuestMemoryRegion for Pages {
+    type B = ();
+
+    fn len(&self) -> GuestUsize {
+        (self.count * PAGE) as u64
+    }
+
+    fn start_addr(&self) -> GuestAddress {
+        GuestAddress(self.at)
+    }
+
+    fn bitmap(&self) {}
+
+    fn get_slice(
+        &self,
+        at: MemoryRegionAddress,
+        count: usize,
+    ) -> GuestMemoryResult<VolatileSlice<'_>> {
+        let addr = self.ram.addr.wrapping_add(self.first * PAGE);
+        let short = usize::from(self.habit == Habit::Short);
+        // SAFETY: pages of the memory, which is never given back and of which there is no reference.
+        let whole = unsafe { VolatileSlice::new(addr, (self.count - short) * PAGE) };
+        let slice = whole.subslice(usize::try_from(at.0).expect("an offset"), count)?;
+        Ok(if self.habit == Habit::ReadOnly { slice.read_only() } else { slice })
+    }
+
+    fn as_volatile_slice(&self) -> GuestMemoryResult<VolatileSlice<'_>> {
+        let short = usize::from(self.habit == Habit::Short);
+        self.get_slice(MemoryRegionAddress(0), (self.count - short) * PAGE)
+    }
+
+    fn direct_slice(&self) -> Option<VolatileSlice<'_>> {
+        if self.habit == Habit::Asked { None } else { self.as_volatile_slice().ok() }
+    }
+
+    fn stretch(&self) -> Option<&Stretch> {
+        (self.habit != Habit::Alone).then_some(&self.ram.stretch)
+    }
+}
+
+impl GuestMemoryRegionBytes for Pages {}
+
+type Map = GuestRegionCollection<Pages>;
+
+const BASE: u64 = 0x10_0000;
+
+/// Regions of so many pages and such habits, one after the other, in the guest and here.
+fn neighbours(habits: &[(usize, Habit)]) -> Map {
+    let ram = Ram::new(habits.iter().map(|(count, _)| count).sum());
+    let mut first = 0;
+    let regions = habits.iter().map(|&(count, habit)| {
+        let at = BASE + (first * PAGE) as u64;
+        let region = Pages { ram: ram.clone(), first, count, at, habit };
+        first += count;
+        region
+    });
+    Map::from_regions(regions.collect()).expect("in order")
+}
+
+/// The lengths of the slices of a range, in pages; 0 where it ends with an error.
+fn lengths(memory: &Map, addr: u64, pages: usize) -> Vec<usize> {
+    let slices = memory.get_slices(GuestAddress(addr), pages * PAGE);
+    slices.map(|slice| slice.map_or(0, |slice| slice.len() / PAGE)).collect()
+}
+
+#[test]
+fn three_neighbours_are_one_slice() {
+    let memory = neighbours(&[(2, Habit::Plain), (1, Habit::Plain), (3, Habit::Plain)]);
+    let all = memory.get_slice(GuestAddress(BASE), 6 * PAGE).unwrap();
+    memory.write_slice(&counting(6 * PAGE), GuestAddress(BASE)).unwrap();
+    let mut bytes = vec![0; 6 * PAGE];
+    all.read_slice(&mut bytes, 0).unwrap();
+    assert_eq!(bytes, counting(6 * PAGE));
+    // Each by itself says the same.
+    for (index, region) in memory.iter().enumerate() {
+        let start = usize::try_from(region.start_addr().0 - BASE).unwrap();
+        let mut own = vec![0; usize::try_from(region.len()).unwrap()];
+        region.read_slice(&mut own, MemoryRegionAddress(0)).unwrap();
+        assert_eq!(own, bytes[start..start + own.len()], "region {index}");
+    }
+    assert_eq!(lengths(&memory, BASE + PAGE as u64, 5), [5]);
+    assert_eq!(lengths(&memory, BASE + PAGE as u64, 6), [5, 0]);
+    assert!(memory.get_slice(GuestAddress(BASE + 1), 6 * PAGE).is_err());
+    assert!(memory.check_range(GuestAddress(BASE), 6 * PAGE));
+    assert!(!memory.check_range(GuestAddress(BASE), 6 * PAGE + 1));
+}
+
+#[test]
+fn a_stream_over_a_border_is_one_call() {
+    let memory = neighbours(&[(1, Habit::Plain), (1, Habit::Plain)]);
+    let mut source = Source::new([Step::Move(0x20), Step::Move(0x20)]);
+    memory.read_exact_volatile_from(GuestAddress(BASE + 0xff0), &mut source, 0x20).unwrap();
+    assert_eq!(source.asked, [0x20]);
+}
+
+#[rstest::rstest]
+#[case::alone(Habit::Alone)]
+#[case::read_only(Habit::ReadOnly)]
+#[case::asked(Habit::Asked)]
+#[case::short(Habit::Short)]
+fn one_that_is_not_like_its_neighbours_stays_apart(#[case] habit: Habit) {
+    let memory = neighbours(&[(2, Habit::Plain), (2, Habit::Plain), (3, habit), (2, Habit::Plain)]);
+    let short = usize::from(habit == Habit::Short);
+    assert_eq!(lengths(&memory, BASE, 6 - short), [4, 2 - short]);
+    let error = memory.get_slice(GuestAddress(BASE), 5 * PAGE).unwrap_err();
+    assert!(matches!(error, GuestMemoryError::NotContiguous { .. }), "{error:?}");
+    if habit != Habit::Short {
+        assert_eq!(lengths(&memory, BASE, 9), [4, 3, 2]);
+        let mut bytes = vec![1; 9 * PAGE];
+        memory.read_slice(&mut bytes, GuestAddress(BASE)).unwrap();
+        assert!(bytes.iter().all(|byte| *byte == 0));
+    }
+}
+
+#[test]
+fn neighbours_here_that_are_none_in_the_guest_stay_apart() {
+    let ram = Ram::new(4);
+    let region = |first, at| Pages { ram: ram.clone(), first, count: 1, at, habit: Habit::Plain };
+    // A hole in the guest, and the pages of the last two swapped.
+    let memory = Map::from_regions(vec![
+        region(0, 0),
+        region(1, 0x2000),
+        region(3, 0x3000),
+        region(2, 0x4000),
+    ])
+    .unwrap();
+    assert_eq!(lengths(&memory, 0, 2), [1, 0]);
+    assert_eq!(lengths(&memory, 0x2000, 3), [1, 1, 1]);
+}
+
+#[test]
+fn lent_bytes_that_happen_to_be_neighbours_stay_apart() {
+    let (lower, upper) = pages(2 * PAGE).split_at_mut(PAGE);
+    let memory = GuestRegionCollection::from_regions(vec![
+        SliceRegion::new(GuestAddress(0), lower).unwrap(),
+        SliceRegion::new(GuestAddress(0x1000), upper).unwrap(),
+    ])
+    .unwrap();
+    let error = memory.get_slice(GuestAddress(0xfff), 2).unwrap_err();
+    assert!(matches!(error, GuestMemoryError::NotContiguous { .. }));
+    assert_eq!(memory.get_slices(GuestAddress(0xfff), 2).count(), 2);
+}
+
+#[test]
+fn a_run_may_end_at_the_last_address() {
+    let ram = Ram::new(2);
+    let top = u64::MAX - 0x1fff;
+    let region = |first, at| Pages { ram: ram.clone(), first, count: 1, at, habit: Habit::Plain };
+    let memory = Map::from_regions(vec![region(0, top), region(1, top + 0x1000)]).unwrap();
+    assert_eq!(memory.get_slice(GuestAddress(top), 0x2000).unwrap().len(), 0x2000);
+    assert_eq!(memory.read(&mut [0; 0x20], GuestAddress(u64::MAX - 7)).unwrap(), 8);
+    assert_eq!(lengths(&memory, top, 3), [2, 0]);
+}
+
+#[test]
+fn an_old_map_keeps_the_memory_of_its_runs() {
+    let memory = neighbours(&[(1, Habit::Plain), (1, Habit::Plain), (1, Habit::Plain)]);
+    let middle = GuestAddress(BASE + PAGE as u64);
+    let (smaller, region) = memory.remove_region(middle, PAGE as u64).unwrap();
+    let weak = Arc::downgrade(&region);
+    drop(region);
+    assert_eq!((lengths(&memory, BASE, 3), lengths(&smaller, BASE, 3)), (vec![3], vec![1, 0]));
+    let run = memory.clone();
+    drop((memory, smaller));
+    assert!(weak.upgrade().is_some());
+    assert_eq!(lengths(&run, BASE, 3), [3]);
+    drop(run);
+    assert!(weak.upgrade().is_none());
+}
+
+proptest! {
+    // Plugged and unplugged in any order, a map has the same slices as one made of the regions at once: the longest there are.
+    #[test]
+    fn slices_are_as_long_as_the_memory_goes_on(
+        steps in prop::collection::vec((0..12_usize, any::<bool>()), 1..40),
+    ) {
+        const COUNT: usize = 12;
+        let ram = Ram::new(COUNT);
+        let region = |page: usize| {
+            // Every fifth page is not to be written, so that runs end there too.
+            let habit = if page % 5 == 4 { Habit::ReadOnly } else { Habit::Plain };
+            let at = BASE + (page * PAGE) as u64;
+            Arc::new(Pages { ram: ram.clone(), first: page, count: 1, at, habit })
+        };
+        let mut plugged = [false; COUNT];
+        let mut memory = Map::new();
+        for (page, plugs) in steps {
+            let addr = GuestAddress(BASE + (page * PAGE) as u64);
+            let changed = if plugs {
+                memory.insert_region(region(page)).ok()
+            } else {
+                memory.remove_region(addr, PAGE as u64).ok().map(|(smaller, _)| smaller)
+            };
+            prop_assert_eq!(changed.is_some(), plugged[page] != plugs);
+            memory = changed.unwrap_or(memory);
+            plugged[page] = plugs;
+
+            for start in 0..COUNT {
+                let kind = |page: usize| plugged[page].then_some(page % 5 == 4);
+                let same = (start..COUNT).take_while(|&page| kind(page) == kind(start)).count();
+                let expected = if plugged[start] { same } else { 0 };
+                let addr = BASE + (start * PAGE) as u64;
+                prop_assert_eq!(lengths(&memory, addr, COUNT)[0], expected);
+                prop_assert_eq!(memory.get_slice(GuestAddress(addr), same * PAGE).is_ok(), plugged[start]);
+                prop_assert!(memory.get_slice(GuestAddress(addr), same * PAGE + 1).is_err());
+            }
+        }
+    }
+}
