@@ -4,13 +4,16 @@
 
 use std::fmt;
 
+use guest_address::GuestAddress;
 use guest_memory::FileOffset;
 use guest_volatile::{Bitmap, NewBitmap};
 use nix::sys::stat::{FileStat, SFlag, fstat};
 
 use crate::error::{Error, Result};
-use crate::mapping::{Mapping, huge_page, page_size};
+use crate::mapping::Mapping;
+use crate::pages::{huge_page, page_size};
 use crate::region::MmapRegion;
+use crate::span::GuestSpan;
 use crate::sys;
 
 /// Asks for a [`MmapRegion`], one wish after the other.
@@ -29,18 +32,29 @@ pub struct MmapRegionBuilder<B = ()> {
     prot: i32,
     flags: Option<i32>,
     file_offset: Option<FileOffset>,
-    raw_ptr: Option<Given>,
+    place: Place,
     hugetlbfs: Option<bool>,
     bitmap: B,
 }
 
-/// The address that a caller gave.
-struct Given(*mut u8);
+/// Where memory is to be.
+enum Place {
+    /// Where the system likes.
+    Anywhere,
+    /// Where a caller says that it is.
+    Given(*mut u8),
+    /// Where a span has a guest address.
+    InSpan(GuestSpan, GuestAddress),
+}
 
-impl fmt::Debug for Given {
-    /// Does not show it.
+impl fmt::Debug for Place {
+    /// Shows no host address.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("_")
+        match self {
+            Self::Anywhere => f.write_str("Anywhere"),
+            Self::Given(_) => f.write_str("Given"),
+            Self::InSpan(_, addr) => f.debug_tuple("InSpan").field(addr).finish(),
+        }
     }
 }
 
@@ -59,7 +73,7 @@ impl<B: Bitmap> MmapRegionBuilder<B> {
             prot: libc::PROT_READ | libc::PROT_WRITE,
             flags: None,
             file_offset: None,
-            raw_ptr: None,
+            place: Place::Anywhere,
             hugetlbfs: None,
             bitmap,
         }
@@ -99,6 +113,29 @@ impl<B: Bitmap> MmapRegionBuilder<B> {
         self
     }
 
+    /// Asks for memory where `span` has the guest address `addr`, so that it lies in this process as it does in the guest. It
+    /// is for [`GuestRegionMmap::new`](crate::GuestRegionMmap::new) at that address.
+    ///
+    /// What else is asked for holds as elsewhere. Of this and memory given by a pointer the last asked for is taken.
+    ///
+    /// ```
+    /// use guest_memory::{GuestAddress, GuestRange};
+    /// use guest_mmap::{GuestRegionMmap, GuestSpan, MmapRegionBuilder};
+    ///
+    /// let span = GuestSpan::new(GuestRange::new(GuestAddress(0), 1 << 30).unwrap())?;
+    /// let rom = MmapRegionBuilder::<()>::new(0x1000)
+    ///     .with_mmap_prot(libc::PROT_READ)
+    ///     .with_span(&span, GuestAddress(0xf_f000))
+    ///     .build()?;
+    /// let region = GuestRegionMmap::new(rom, GuestAddress(0xf_f000)).expect("it is inside");
+    /// # Ok::<(), guest_mmap::MmapRegionError>(())
+    /// ```
+    #[must_use]
+    pub fn with_span(mut self, span: &GuestSpan, addr: GuestAddress) -> Self {
+        self.place = Place::InSpan(span.clone(), addr);
+        self
+    }
+
     /// Asks for memory that is mapped already, at a page's start. It is not unmapped with the region, and what else is
     /// asked for is noted, not checked.
     ///
@@ -108,7 +145,7 @@ impl<B: Bitmap> MmapRegionBuilder<B> {
     /// lives: for reading if the protection asked for includes it, and for writing likewise.
     #[must_use]
     pub unsafe fn with_raw_mmap_pointer(mut self, raw_ptr: *mut u8) -> Self {
-        self.raw_ptr = Some(Given(raw_ptr));
+        self.place = Place::Given(raw_ptr);
         self
     }
 
@@ -123,13 +160,17 @@ impl<B: Bitmap> MmapRegionBuilder<B> {
             if self.prot & libc::PROT_WRITE != 0 { self.prot | libc::PROT_READ } else { self.prot };
         let file = self.file_offset.as_ref();
         let flags = self.flags.unwrap_or_else(|| default_flags(file));
-        let mapping = match self.raw_ptr {
-            // SAFETY: the promise of `with_raw_mmap_pointer`: the bytes are mapped as long as the region lives.
-            Some(Given(addr)) => unsafe { Mapping::foreign(addr, self.size) }?,
-            None => {
-                file.map_or(Ok(()), |place| check_file(place, self.size))?;
-                Mapping::new(self.size, prot, flags, file)?
+        let is_checked = !matches!(self.place, Place::Given(_));
+        if let (Some(file), true) = (file, is_checked) {
+            check_file(file, self.size)?;
+        }
+        let mapping = match self.place {
+            Place::Anywhere => Mapping::new(self.size, prot, flags, file)?,
+            Place::InSpan(span, addr) => {
+                Mapping::in_span(&span, addr, self.size, prot, flags, file)?
             }
+            // SAFETY: the promise of `with_raw_mmap_pointer`: the bytes are mapped as long as the region lives.
+            Place::Given(addr) => unsafe { Mapping::foreign(addr, self.size) }?,
         };
         let hugetlbfs = self.hugetlbfs.or(huge_page(file, flags).map(|_| true));
         // INVARIANT: it was mapped with this protection, or is valid for it by the promise of `with_raw_mmap_pointer`.
@@ -166,7 +207,7 @@ fn default_flags(file: Option<&FileOffset>) -> i32 {
 
 /// Checks that the file has the bytes, if it is one that says so.
 fn check_file(place: &FileOffset, size: usize) -> Result<()> {
-    let page_size = page_size();
+    let page_size = page_size() as u64;
     let end = place.start().checked_add(size as u64).ok_or(Error::InvalidOffsetLength)?;
     if i64::try_from(end).is_err() {
         return Err(Error::InvalidOffsetLength);

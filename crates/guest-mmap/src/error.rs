@@ -1,5 +1,7 @@
 //! Why memory could not be mapped.
 
+use guest_address::GuestAddress;
+
 /// Why a mapping was refused.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -43,7 +45,31 @@ pub enum Error {
         /// The length asked for.
         size: usize,
     },
-    /// `mmap(2)` or `munmap(2)` failed.
+    /// The memory would not lie in the span.
+    #[error("{size:#x} bytes at guest address {addr} are not in the span")]
+    OutsideSpan {
+        /// Where it would start.
+        addr: GuestAddress,
+        /// The length asked for.
+        size: usize,
+    },
+    /// The span has memory there: of a region that lives, if only in an old map, or that could not be unmapped.
+    #[error("a part of {size:#x} bytes at guest address {addr} is mapped in the span")]
+    SpanInUse {
+        /// Where it would start.
+        addr: GuestAddress,
+        /// The length asked for.
+        size: usize,
+    },
+    /// Memory in a span starts at a page, as it does in this process.
+    #[error("guest address {addr} is not aligned to a page of {page_size:#x} bytes")]
+    UnalignedInSpan {
+        /// Where it would start.
+        addr: GuestAddress,
+        /// The size of a page, which may be a huge one.
+        page_size: usize,
+    },
+    /// The system refused to map, move or unmap.
     #[error("the operating system refused the mapping")]
     Mmap(#[source] std::io::Error),
 }

@@ -4,16 +4,18 @@ use std::fmt;
 use std::ops::Deref;
 use std::sync::Arc;
 
-use guest_address::{GuestAddress, GuestRange, GuestUsize, MemoryRegionAddress};
+use guest_address::{Address, GuestAddress, GuestRange, GuestUsize, MemoryRegionAddress};
 use guest_memory::{
     FileOffset, GuestMemoryError, GuestMemoryRegion, GuestMemoryRegionBytes, GuestMemoryResult,
     GuestRegionCollectionError, RegionFromRange,
 };
-use guest_volatile::{BS, Bitmap, NewBitmap, VolatileMemory, VolatileSlice};
+use guest_volatile::{BS, Bitmap, NewBitmap, Stretch, VolatileMemory, VolatileSlice};
 
 use crate::builder::MmapRegionBuilder;
 use crate::error::Error;
+use crate::pages::page_size;
 use crate::region::MmapRegion;
+use crate::span::GuestSpan;
 
 /// Why a memory map could not be made of ranges.
 #[derive(Debug, thiserror::Error)]
@@ -76,12 +78,56 @@ impl<B: NewBitmap> GuestRegionMmap<B> {
         size: usize,
         file: Option<FileOffset>,
     ) -> Result<Self, FromRangesError> {
-        let mut builder = MmapRegionBuilder::new(size);
-        if let Some(file) = file {
-            builder = builder.with_file_offset(file);
-        }
+        Self::map(MmapRegionBuilder::new(size), addr, file)
+    }
+
+    fn map(
+        builder: MmapRegionBuilder,
+        addr: GuestAddress,
+        file: Option<FileOffset>,
+    ) -> Result<Self, FromRangesError> {
+        let builder = match file {
+            Some(file) => builder.with_file_offset(file),
+            None => builder,
+        };
         Self::new(builder.build_with_new_bitmap()?, addr).ok_or(FromRangesError::InvalidGuestRegion)
     }
+}
+
+impl GuestSpan {
+    /// Maps `size` bytes at `addr` in this span, of `file` or else anonymous.
+    ///
+    /// For anything else there is [`MmapRegionBuilder::with_span`].
+    ///
+    /// # Errors
+    ///
+    /// As [`GuestRegionMmap::from_range`]; and [`OutsideSpan`](Error::OutsideSpan), [`SpanInUse`](Error::SpanInUse) or
+    /// [`UnalignedInSpan`](Error::UnalignedInSpan) in [`MmapRegion`](FromRangesError::MmapRegion).
+    pub fn map_region<B: NewBitmap>(
+        &self,
+        addr: GuestAddress,
+        size: usize,
+        file: Option<FileOffset>,
+    ) -> Result<GuestRegionMmap<B>, FromRangesError> {
+        GuestRegionMmap::map(MmapRegionBuilder::new(size).with_span(self, addr), addr, file)
+    }
+}
+
+/// The span of ranges that are each the next one's neighbour, if it is worth while and to be had.
+fn span_of(ranges: &[(GuestAddress, usize, Option<FileOffset>)]) -> Option<GuestSpan> {
+    let [(first, ..), .., (last, size, _)] = ranges else { return None };
+    let last = GuestRange::new(*last, *size as u64)?;
+    GuestSpan::new(GuestRange::from_inclusive(*first, last.last())?).ok()
+}
+
+/// Whether the second range starts where the first ends, and both at pages, so that their memory can be in one piece.
+fn are_neighbours(
+    (lower, size, _): &(GuestAddress, usize, Option<FileOffset>),
+    (upper, ..): &(GuestAddress, usize, Option<FileOffset>),
+) -> bool {
+    let page = page_size() as u64;
+    let is_adjacent = lower.checked_add(*size as u64) == Some(*upper);
+    is_adjacent && lower.0.is_multiple_of(page) && upper.0.is_multiple_of(page)
 }
 
 impl<B: NewBitmap> RegionFromRange for GuestRegionMmap<B> {
@@ -93,6 +139,27 @@ impl<B: NewBitmap> RegionFromRange for GuestRegionMmap<B> {
         file: Option<FileOffset>,
     ) -> Result<Self, FromRangesError> {
         Self::from_range(addr, size, file)
+    }
+
+    /// Neighbours that start at pages are mapped in one [span](GuestSpan), just as long as they are: it takes one system call
+    /// more than to map them apart, and one for each that is of a file, and no more addresses than for its alignment. Where
+    /// that is refused, they are mapped apart.
+    fn from_ranges(
+        ranges: &[(GuestAddress, usize, Option<FileOffset>)],
+    ) -> Result<Vec<Self>, FromRangesError> {
+        let mut regions = Vec::with_capacity(ranges.len());
+        for neighbours in ranges.chunk_by(are_neighbours) {
+            let span = span_of(neighbours);
+            for (addr, size, file) in neighbours {
+                let in_span =
+                    span.as_ref().and_then(|span| span.map_region(*addr, *size, file.clone()).ok());
+                regions.push(match in_span {
+                    Some(region) => region,
+                    None => Self::from_range(*addr, *size, file.clone())?,
+                });
+            }
+        }
+        Ok(regions)
     }
 }
 
@@ -139,6 +206,10 @@ impl<B: Bitmap> GuestMemoryRegion for GuestRegionMmap<B> {
         // One that is no `usize` is past every mapping.
         let offset = usize::try_from(offset.0).unwrap_or(usize::MAX);
         Ok(VolatileMemory::get_slice(&*self.mapping, offset, count)?)
+    }
+
+    fn stretch(&self) -> Option<&Stretch> {
+        self.mapping.stretch()
     }
 
     fn is_hugetlbfs(&self) -> Option<bool> {

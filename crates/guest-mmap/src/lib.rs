@@ -20,10 +20,16 @@
 //! `from_ranges_with_files`; other protections and flags are asked of [`MmapRegionBuilder`], and the result placed by
 //! [`GuestRegionMmap::new`].
 //!
+//! # One piece
+//!
+//! Ranges of `from_ranges` that are neighbours in the guest are neighbours in this process: a buffer over their border is one
+//! slice, one copy, and one system call. A [`GuestSpan`] has room for memory that is plugged in later, for which the same holds.
+//! (Regions with a dirty bitmap each stay apart; with [views of one](https://docs.rs/guest-dirty) they do not.)
+//!
 //! # Promises
 //!
 //! - Memory stays mapped as long as a region, a map that has it, or a slice of it lives.
-//! - What the protection forbids is an error, not a signal. `MAP_FIXED` is refused: no other mapping is ever replaced.
+//! - What the protection forbids is an error, not a signal. `MAP_FIXED` is refused: no mapping but a span's own is ever replaced.
 //! - A mapping past the end of its file is refused, and so is one of huge pages that are not there, unless it is asked
 //!   for with `MAP_NORESERVE`. A file truncated *later* by another process is still a `SIGBUS`.
 //!
@@ -34,6 +40,11 @@
 // The order is the layer list: a room uses only rooms above it.
 mod error;
 mod sys;
+mod pages;
+mod leaks;
+mod ledger;
+mod reserved;
+mod span;
 mod mapping;
 mod region;
 mod builder;
@@ -43,8 +54,9 @@ pub use builder::MmapRegionBuilder;
 pub use error::{Error as MmapRegionError, Result as MmapRegionResult};
 pub use guest_region::{FromRangesError, GuestRegionMmap};
 pub use guest_volatile::NewBitmap;
-pub use mapping::leaked_bytes;
+pub use leaks::leaked_bytes;
 pub use region::MmapRegion;
+pub use span::GuestSpan;
 
 /// A memory map of mapped regions, whose writes are marked in bitmaps of type `B`.
 pub type GuestMemoryMmap<B = ()> = guest_memory::GuestRegionCollection<GuestRegionMmap<B>>;

@@ -6,57 +6,44 @@ use std::fmt;
 use std::io;
 use std::num::NonZeroUsize;
 use std::ptr::NonNull;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
+use guest_address::GuestAddress;
 use guest_memory::FileOffset;
+use guest_volatile::Stretch;
 use nix::sys::mman::{MapFlags, ProtFlags, mmap, mmap_anonymous, munmap};
-use nix::unistd::{SysconfVar, sysconf};
 
 use crate::error::{Error, Result};
+use crate::leaks;
+use crate::pages::{huge_page, page_size};
+use crate::reserved::{Lent, PLAIN};
+use crate::span::GuestSpan;
 use crate::sys;
 
-/// Bytes that `munmap(2)` would not give back.
-static LEAKED: AtomicUsize = AtomicUsize::new(0);
-
-/// The bytes of all mappings of this process that could not be unmapped when they were dropped.
-///
-/// It is 0 unless the system refuses: it does so for memory that somebody has sealed, and where the rest of a
-/// mapping would be one mapping more than a process may have. It is here because a destructor has nobody to tell;
-/// [`MmapRegion::unmap`](crate::MmapRegion::unmap) tells its caller.
-pub fn leaked_bytes() -> usize {
-    LEAKED.load(Ordering::Relaxed)
-}
-
-/// The size of a page of this system in bytes, a power of two.
-pub(crate) fn page_size() -> u64 {
-    // POSIX has no system without it.
-    let size = sysconf(SysconfVar::PAGE_SIZE).ok().flatten();
-    size.and_then(|size| u64::try_from(size).ok()).unwrap_or(4096)
-}
-
-/// The size of the huge pages that a mapping has, if it has any.
-pub(crate) fn huge_page(file: Option<&FileOffset>, flags: i32) -> Option<usize> {
-    match file {
-        // mmap(2) takes no other pages than the file's, whatever the flags.
-        Some(place) => sys::huge_page_of_file(place.file()),
-        None => sys::huge_page_of_flags(flags),
-    }
+/// Who unmaps memory.
+#[derive(Debug)]
+enum Owner {
+    /// Somebody else.
+    Somebody,
+    /// We do, so many bytes.
+    Own(usize),
+    /// The span that lent the addresses.
+    Span(Lent),
 }
 
 /// A mapped range.
 ///
 /// # Invariants
 ///
-/// `size` bytes at `addr`, no more than `isize::MAX`, are mapped as long as this lives. If `owned` is not 0, so many bytes
-/// at `addr` are a mapping that nobody else unmaps.
+/// `size` bytes at `addr`, no more than `isize::MAX`, are mapped as long as this lives. Where the owner is `Own`, so many
+/// bytes at `addr` are a mapping that nobody else unmaps; where it is a span, `addr` is that of what it lent, which has as many
+/// bytes at least.
 pub(crate) struct Mapping {
     addr: NonNull<u8>,
     size: usize,
-    /// The length to unmap: 0 for memory that belongs to somebody else.
-    owned: usize,
+    owner: Owner,
 }
 
-// SAFETY: it is an address and two numbers. Dropping it from another thread unmaps just the same.
+// SAFETY: besides the owner, it is an address and a number. Dropping it from another thread unmaps just the same.
 unsafe impl Send for Mapping {}
 // SAFETY: nothing changes through a shared reference.
 unsafe impl Sync for Mapping {}
@@ -70,13 +57,7 @@ impl Mapping {
         file: Option<&FileOffset>,
     ) -> Result<Self> {
         let length = check_size(size)?;
-        if flags & sys::FIXED_FLAGS != 0 {
-            return Err(Error::MapFixed);
-        }
-        let ignores_file = file.is_some() && flags & libc::MAP_ANONYMOUS != 0;
-        if ignores_file || flags & sys::GROWING_FLAGS != 0 {
-            return Err(Error::RefusedFlags { flags });
-        }
+        check_flags(flags, file)?;
         // mmap(2) rounds the length of a mapping of huge pages up to one; munmap(2) wants it rounded.
         let page = huge_page(file, flags);
         let owned = page.and_then(|page| size.checked_next_multiple_of(page)).unwrap_or(size);
@@ -94,7 +75,42 @@ impl Mapping {
         };
         let addr = mapped.map_err(|errno| Error::Mmap(errno.into()))?.cast();
         // INVARIANT: just mapped, and nobody else knows of it.
-        Ok(Self { addr, size, owned })
+        Ok(Self { addr, size, owner: Owner::Own(owned) })
+    }
+
+    /// Maps `size` bytes where `span` has the guest address `addr`.
+    pub(crate) fn in_span(
+        span: &GuestSpan,
+        addr: GuestAddress,
+        size: usize,
+        prot: i32,
+        flags: i32,
+        file: Option<&FileOffset>,
+    ) -> Result<Self> {
+        check_size(size)?;
+        check_flags(flags, file)?;
+        let is_plain = file.is_none() && flags | libc::MAP_ANONYMOUS == PLAIN.bits();
+        if !is_plain && !sys::MOVES {
+            return Err(Error::Mmap(io::ErrorKind::Unsupported.into()));
+        }
+        let page = huge_page(file, flags).unwrap_or(1);
+        let lent = if is_plain {
+            span.lend(addr, size, page)?.open(prot)
+        } else {
+            // Mapped elsewhere first: what can fail fails there, and the span stays whole.
+            let mut elsewhere = Self::new(size, prot, flags, file)?;
+            let lent = span.lend(addr, size, page)?;
+            // SAFETY: just mapped, in one piece and of as many pages; nobody else knows of it.
+            let lent = unsafe { lent.receive(elsewhere.addr) };
+            if lent.is_ok() {
+                // INVARIANT: it is there no more.
+                elsewhere.owner = Owner::Somebody;
+            }
+            lent
+        };
+        let lent = lent.map_err(Error::Mmap)?;
+        // INVARIANT: mapped, of `size` bytes or more.
+        Ok(Self { addr: lent.addr(), size, owner: Owner::Span(lent) })
     }
 
     /// Memory that is mapped already, and not unmapped by this.
@@ -104,10 +120,10 @@ impl Mapping {
     /// `size` bytes at `addr` must be mapped for as long as the result lives.
     pub(crate) unsafe fn foreign(addr: *mut u8, size: usize) -> Result<Self> {
         check_size(size)?;
-        let aligned = (addr as usize as u64).is_multiple_of(page_size());
+        let aligned = addr.addr().is_multiple_of(page_size());
         let addr = NonNull::new(addr).filter(|_| aligned).ok_or(Error::InvalidPointer)?;
         // INVARIANT: mapped by the caller's promise, and not owned.
-        Ok(Self { addr, size, owned: 0 })
+        Ok(Self { addr, size, owner: Owner::Somebody })
     }
 
     pub(crate) fn addr(&self) -> NonNull<u8> {
@@ -119,7 +135,15 @@ impl Mapping {
     }
 
     pub(crate) fn is_owned(&self) -> bool {
-        self.owned != 0
+        !matches!(self.owner, Owner::Somebody)
+    }
+
+    /// The addresses of the span that it is in, if it is in one.
+    pub(crate) fn stretch(&self) -> Option<&Stretch> {
+        match &self.owner {
+            Owner::Span(lent) => lent.stretch(),
+            Owner::Somebody | Owner::Own(_) => None,
+        }
     }
 
     /// Unmaps the range now, and tells how that went. What cannot be unmapped stays mapped for ever.
@@ -128,14 +152,16 @@ impl Mapping {
     }
 
     fn release(&mut self) -> io::Result<()> {
-        let owned = std::mem::take(&mut self.owned);
-        if owned == 0 {
-            return Ok(());
+        match std::mem::replace(&mut self.owner, Owner::Somebody) {
+            Owner::Somebody => Ok(()),
+            Owner::Own(len) => {
+                // SAFETY: these bytes are a mapping that nobody else unmaps, by the type's invariant; nor does this again, and
+                // it is called only where `self` ends, so nobody uses the range again.
+                unsafe { munmap(self.addr.cast(), len) }?;
+                Ok(())
+            }
+            Owner::Span(lent) => lent.give_back(),
         }
-        // SAFETY: these bytes are a mapping that nobody else unmaps, by the type's invariant; `owned` is 0 from now on, and
-        // this is called only where `self` ends, so nobody uses the range again.
-        unsafe { munmap(self.addr.cast(), owned) }?;
-        Ok(())
     }
 }
 
@@ -151,11 +177,27 @@ impl fmt::Debug for Mapping {
 
 impl Drop for Mapping {
     fn drop(&mut self) {
-        let owned = self.owned;
+        let len = match &self.owner {
+            Owner::Somebody => return,
+            Owner::Own(len) => *len,
+            Owner::Span(lent) => lent.len(),
+        };
         if self.release().is_err() {
-            LEAKED.fetch_add(owned, Ordering::Relaxed);
+            leaks::count(len);
         }
     }
+}
+
+/// Refuses flags by which something else would be mapped.
+fn check_flags(flags: i32, file: Option<&FileOffset>) -> Result<()> {
+    if flags & sys::FIXED_FLAGS != 0 {
+        return Err(Error::MapFixed);
+    }
+    let ignores_file = file.is_some() && flags & libc::MAP_ANONYMOUS != 0;
+    if ignores_file || flags & sys::GROWING_FLAGS != 0 {
+        return Err(Error::RefusedFlags { flags });
+    }
+    Ok(())
 }
 
 /// A length that a mapping can have.

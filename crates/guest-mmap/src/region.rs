@@ -7,7 +7,7 @@ use std::os::fd::AsRawFd;
 
 use guest_memory::FileOffset;
 use guest_volatile::{
-    BS, Bitmap, Error as VolatileError, VolatileMemory, VolatileSlice, compute_offset,
+    BS, Bitmap, Error as VolatileError, Stretch, VolatileMemory, VolatileSlice, compute_offset,
 };
 use nix::sys::stat::{SFlag, fstat};
 
@@ -82,6 +82,11 @@ impl<B> MmapRegion<B> {
     /// The dirty bitmap.
     pub fn bitmap(&self) -> &B {
         &self.bitmap
+    }
+
+    /// The host addresses that the memory may be joined with its neighbours' in, if it is in a [span](crate::GuestSpan).
+    pub fn stretch(&self) -> Option<&Stretch> {
+        self.mapping.stretch()
     }
 
     /// Whether this and `other` map a byte of the same file.

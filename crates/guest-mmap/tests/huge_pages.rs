@@ -4,10 +4,11 @@
 
 use std::fs::{self, File};
 
-use guest_address::GuestAddress;
-use guest_memory::{FileOffset, VolatileMemory};
+use guest_address::{GuestAddress, GuestRange};
+use guest_memory::{FileOffset, GuestMemory, VolatileMemory};
 use guest_mmap::{
-    GuestMemoryMmap, GuestRegionMmap, MmapRegion, MmapRegionBuilder, MmapRegionError, leaked_bytes,
+    GuestMemoryMmap, GuestRegionMmap, GuestSpan, MmapRegion, MmapRegionBuilder, MmapRegionError,
+    leaked_bytes,
 };
 use libc::{MAP_ANONYMOUS, MAP_HUGETLB, MAP_PRIVATE, MAP_SHARED, PROT_READ, PROT_WRITE};
 use nix::fcntl::{Flock, FlockArg};
@@ -135,6 +136,72 @@ fn huge_pages_are_unmapped_whole(#[case] from: From, #[values(true, false)] by_h
     assert_eq!(leaked_bytes(), 0);
     assert!(!is_mapped());
     assert_eq!(free_pages(), before);
+}
+
+#[rstest]
+#[case::by_flags(From::Flags)]
+#[case::of_a_shared_file(From::SharedFile)]
+#[case::of_a_private_file(From::PrivateFile)]
+fn huge_pages_in_a_span_are_one_slice_with_their_neighbours(#[case] from: From) {
+    let Some(pool) = Pool::new() else { return };
+    let (page_size, before) = (pool.page_size, free_pages());
+    // A length that is no multiple of the huge page takes the whole of it in the span.
+    let size = page_size + 0x1003;
+    let span = GuestSpan::new(GuestRange::new(GuestAddress(0), 1 << 32).unwrap()).unwrap();
+    let build = |at: usize| {
+        let builder = match from {
+            From::Flags | From::FlagsWithSize => MmapRegionBuilder::<()>::new(size)
+                .with_mmap_flags(MAP_PRIVATE | MAP_ANONYMOUS | MAP_HUGETLB),
+            From::SharedFile | From::PrivateFile => {
+                let flags = if matches!(from, From::SharedFile) { MAP_SHARED } else { MAP_PRIVATE };
+                let file = huge_file(2 * page_size).expect("there are huge pages");
+                MmapRegionBuilder::new(size).with_file_offset(file).with_mmap_flags(flags)
+            }
+        };
+        builder.with_span(&span, GuestAddress(at as u64)).build()
+    };
+    let refused = build(page_size + 0x1000).unwrap_err();
+    let is_unaligned = matches!(refused, MmapRegionError::UnalignedInSpan { page_size: page, .. } if page == page_size);
+    assert!(is_unaligned, "{refused:?}");
+
+    let below = span.map_region(GuestAddress(0), page_size, None).unwrap();
+    let region = build(page_size).unwrap();
+    assert_eq!(region.is_hugetlbfs(), Some(true));
+    let region = GuestRegionMmap::new(region, GuestAddress(page_size as u64)).unwrap();
+    let memory = GuestMemoryMmap::from_regions(vec![below, region]).unwrap();
+    let slice = memory.get_slice(GuestAddress(page_size as u64 - 4), 4 + size).unwrap();
+    slice.write_obj(7_u64, 0).unwrap();
+    slice.write_obj(7_u8, 3 + size).unwrap();
+    assert_eq!(free_pages(), before - 2);
+    let taken = span.map_region::<()>(GuestAddress(3 * page_size as u64 - 0x1000), 0x1000, None);
+    assert!(taken.is_err(), "it is the rest of a huge page");
+
+    drop(memory);
+    assert_eq!((free_pages(), leaked_bytes()), (before, 0));
+    span.map_region::<()>(GuestAddress(0), 4 * page_size, None).unwrap();
+}
+
+#[test]
+fn missing_huge_pages_leave_the_place_in_a_span_free() {
+    let _alone = alone();
+    let Some(page_size) = meminfo("Hugepagesize").map(|size| size * 1024) else {
+        println!("skipped: no huge pages");
+        return;
+    };
+    let span = GuestSpan::new(GuestRange::new(GuestAddress(0), 1 << 32).unwrap()).unwrap();
+    let at = GuestAddress(page_size as u64);
+    let huge = MmapRegionBuilder::<()>::new((free_pages() + 1) * page_size)
+        .with_mmap_flags(MAP_PRIVATE | MAP_ANONYMOUS | MAP_HUGETLB)
+        .with_span(&span, at);
+    match huge.build() {
+        Err(error) => assert!(matches!(error, MmapRegionError::Mmap(_)), "{error:?}"),
+        // The system gets more pages when it has to.
+        Ok(region) => drop(region),
+    }
+    let below = span.map_region(GuestAddress(0), page_size, None).unwrap();
+    let plugged = span.map_region(at, page_size, None).unwrap();
+    let memory = GuestMemoryMmap::<()>::from_regions(vec![below, plugged]).unwrap();
+    assert!(memory.get_slice(GuestAddress(0), 2 * page_size).is_ok());
 }
 
 #[test]

@@ -1,8 +1,14 @@
-//! What Linux has of its own: huge pages, sizes of block devices, and names of open files.
+//! What Linux has of its own: huge pages, mappings that move, sizes of block devices, and names of open files.
+
+#![expect(unsafe_code, reason = "moves mappings, and maps where nothing is")]
 
 use std::fs::{self, File};
+use std::io;
+use std::num::NonZeroUsize;
 use std::os::fd::AsRawFd;
+use std::ptr::NonNull;
 
+use nix::sys::mman::{MRemapFlags, MapFlags, ProtFlags, mmap_anonymous, mremap, munmap};
 use nix::sys::stat::{major, minor};
 use nix::sys::statfs::{HUGETLBFS_MAGIC, fstatfs};
 
@@ -11,6 +17,42 @@ pub(crate) const FIXED_FLAGS: i32 = libc::MAP_FIXED | libc::MAP_FIXED_NOREPLACE;
 
 /// The flags by which a mapping would grow by itself.
 pub(crate) const GROWING_FLAGS: i32 = libc::MAP_GROWSDOWN;
+
+/// Whether a mapping can be moved.
+pub(crate) const MOVES: bool = true;
+
+/// Moves the mapping of `len` bytes at `from` to `to`, in the place of what is mapped there.
+///
+/// # Safety
+///
+/// Both ranges must be mapped, must not overlap, must belong to the caller alone, and must not be accessed meanwhile.
+pub(crate) unsafe fn move_mapping(
+    from: NonNull<u8>,
+    len: usize,
+    to: NonNull<u8>,
+) -> io::Result<()> {
+    let flags = MRemapFlags::MREMAP_MAYMOVE.union(MRemapFlags::MREMAP_FIXED);
+    // SAFETY: what is moved and what is replaced belongs to the caller, who promises that nobody accesses either.
+    unsafe { mremap(from.cast(), len, len, flags, Some(to.cast())) }?;
+    Ok(())
+}
+
+/// Maps `len` bytes at `addr`, private, without access and not reserved, if nothing at all is mapped there. Says whether.
+pub(crate) fn reserve_hole(addr: NonNull<u8>, len: NonZeroUsize) -> bool {
+    let flags = MapFlags::MAP_PRIVATE | MapFlags::MAP_NORESERVE | MapFlags::MAP_FIXED_NOREPLACE;
+    // SAFETY: the flag says to replace no other mapping.
+    let mapped = unsafe { mmap_anonymous(Some(addr.addr()), len, ProtFlags::PROT_NONE, flags) };
+    match mapped {
+        Ok(mapped) if mapped.addr() == addr.addr() => true,
+        Ok(elsewhere) => {
+            // A kernel before 4.17 takes the address for a wish.
+            // SAFETY: just mapped, and nobody else knows of it.
+            let _ = unsafe { munmap(elsewhere, len.get()) };
+            false
+        }
+        Err(_) => false,
+    }
+}
 
 /// The size of the huge pages that an anonymous mapping with these flags has, if it has any.
 ///

@@ -1,12 +1,38 @@
-//! Other Unix systems: no huge pages, no sizes of block devices, no names of open files.
+//! Other Unix systems: no huge pages, no mappings that move, no sizes of block devices, no names of open files.
+
+#![expect(unsafe_code, reason = "has the functions that are unsafe elsewhere")]
 
 use std::fs::File;
+use std::io;
+use std::num::NonZeroUsize;
+use std::ptr::NonNull;
 
 /// The flags by which a mapping would take an address of its own choice.
 pub(crate) const FIXED_FLAGS: i32 = libc::MAP_FIXED;
 
 /// The flags by which a mapping would grow by itself: none.
 pub(crate) const GROWING_FLAGS: i32 = 0;
+
+/// Whether a mapping can be moved.
+pub(crate) const MOVES: bool = false;
+
+/// None can be moved.
+///
+/// # Safety
+///
+/// Any call is safe.
+pub(crate) unsafe fn move_mapping(
+    _from: NonNull<u8>,
+    _len: usize,
+    _to: NonNull<u8>,
+) -> io::Result<()> {
+    Err(io::ErrorKind::Unsupported.into())
+}
+
+/// There is no way to map only where nothing is.
+pub(crate) fn reserve_hole(_addr: NonNull<u8>, _len: NonZeroUsize) -> bool {
+    false
+}
 
 /// None is known.
 pub(crate) fn huge_page_of_flags(_flags: i32) -> Option<usize> {

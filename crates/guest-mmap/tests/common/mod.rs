@@ -3,6 +3,7 @@
 #![allow(dead_code, reason = "each test binary takes what it needs")]
 
 use std::fs::File;
+use std::ops::Range;
 
 use guest_memory::FileOffset;
 use nix::sys::memfd::{MFdFlags, memfd_create};
@@ -21,4 +22,21 @@ pub(crate) fn memfd(len: u64) -> File {
 /// The place `start` bytes into another descriptor of `file`.
 pub(crate) fn place(file: &File, start: u64) -> FileOffset {
     FileOffset::new(file.try_clone().expect("there is room for a descriptor"), start)
+}
+
+/// What this process has mapped, and how it may access it, as `/proc/self/maps` has it.
+pub(crate) fn mappings() -> Vec<(Range<usize>, String)> {
+    let maps = std::fs::read_to_string("/proc/self/maps").expect("there is procfs");
+    let mapping = |line: &str| {
+        let (range, rest) = line.split_once(' ')?;
+        let (start, end) = range.split_once('-')?;
+        let number = |text| usize::from_str_radix(text, 16).ok();
+        Some((number(start)?..number(end)?, rest[..4].to_owned()))
+    };
+    maps.lines().filter_map(mapping).collect()
+}
+
+/// How this process may access the byte at `addr`, or `None` if nothing is mapped there.
+pub(crate) fn access_at(addr: usize) -> Option<String> {
+    mappings().into_iter().find(|(range, _)| range.contains(&addr)).map(|(_, access)| access)
 }
