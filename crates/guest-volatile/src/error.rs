@@ -143,3 +143,36 @@ impl Error {
         }
     }
 }
+
+/// Why a window refused an access. It did nothing then.
+///
+/// One byte, so that a result with it stays in registers. Who made the access knows its offset and size; that is why they
+/// are not here.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+#[non_exhaustive]
+pub enum WindowError {
+    /// The access starts or ends past the end of the window.
+    OutOfBounds,
+    /// The window may be read, but not written.
+    NotWritable,
+    /// The host address behind the offset is not aligned to the size of the integer.
+    Misaligned,
+    /// A load cannot release, a store cannot acquire.
+    InvalidOrdering,
+}
+
+const _: () = assert!(size_of::<core::result::Result<(), WindowError>>() == 1);
+const _: () = assert!(size_of::<core::result::Result<u32, WindowError>>() == 8);
+
+impl fmt::Display for WindowError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::OutOfBounds => "the access is out of the window's bounds",
+            Self::NotWritable => "the window may not be written",
+            Self::Misaligned => "the access is not aligned on the host",
+            Self::InvalidOrdering => "the memory ordering does not fit the operation",
+        })
+    }
+}
+
+impl core::error::Error for WindowError {}

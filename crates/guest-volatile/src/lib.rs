@@ -42,7 +42,7 @@
 //!
 //! # Features
 //!
-//! `no_std` without default features. `alloc`: [`OwnedSlice`], [`OwnedSlices`], streams into a `Vec<u8>`. `std` (default):
+//! `no_std` without default features. `alloc`: [`OwnedSlice`], [`OwnedSlices`], [`OwnedWindow`], streams into a `Vec<u8>`. `std` (default):
 //! `io::Error` as a cause. `rawfd`: streams and positional transfers over file descriptors, `iovec`s. `fence`: [`Fence`] by `membarrier(2)`; without it
 //! there is none to be had. `zerocopy`: `byte_valued!`.
 
@@ -70,6 +70,7 @@ mod array;
 mod guard;
 mod memory;
 mod list;
+mod placed;
 mod stream;
 mod positional;
 #[cfg(feature = "rawfd")]
@@ -84,6 +85,8 @@ mod lent_iovecs;
 mod owned;
 #[cfg(feature = "alloc")]
 mod owned_slices;
+#[cfg(feature = "alloc")]
+mod window;
 
 pub use array::VolatileArrayRef;
 pub use atomic::{AtomicAccess, AtomicInteger, AtomicUpdate};
@@ -93,7 +96,7 @@ pub use bitmap::{BS, Bitmap, BitmapSlice, Both, NewBitmap, WithBitmapSlice};
 pub use byte_valued::__private;
 pub use byte_valued::ByteValued;
 pub use endian::{Be16, Be32, Be64, BeSize, Le16, Le32, Le64, LeSize};
-pub use error::{Error, Result};
+pub use error::{Error, Result, WindowError};
 pub use fence::{Fence, FenceError};
 pub use guard::{PtrGuard, PtrGuardMut};
 #[cfg(feature = "rawfd")]
@@ -103,9 +106,12 @@ pub use memory::{VolatileMemory, compute_offset};
 pub use owned::{OwnedSlice, SliceOf};
 #[cfg(feature = "alloc")]
 pub use owned_slices::{OwnedSlices, Place};
+pub use placed::PlacedSlice;
 pub use pointer::{HostPtr, HostPtrMut};
 pub use positional::{ReadVolatileAt, WriteVolatileAt};
 pub use reference::VolatileRef;
 pub use slice::{MmapInfo, VolatileSlice};
 pub use stream::{ReadVolatile, WriteVolatile};
 pub use stretch::Stretch;
+#[cfg(feature = "alloc")]
+pub use window::OwnedWindow;

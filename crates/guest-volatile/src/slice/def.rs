@@ -44,7 +44,7 @@ impl Extent {
     }
 
     #[inline(always)]
-    const fn read_only(self) -> Self {
+    pub(crate) const fn read_only(self) -> Self {
         Self(self.0 | Self::READ_ONLY)
     }
 
@@ -195,7 +195,6 @@ impl<'a, B> VolatileSlice<'a, B> {
     /// # Safety
     ///
     /// `addr` and `extent` must be as this type's invariants say, for `'a`.
-    #[cfg(feature = "alloc")]
     #[inline(always)]
     pub(crate) unsafe fn from_extent(addr: NonNull<u8>, extent: Extent, bitmap: B) -> Self {
         // INVARIANT: by the caller's promise.

@@ -4,9 +4,7 @@
 
 mod def;
 
-#[cfg(feature = "alloc")]
-pub(crate) use def::Extent;
-pub(crate) use def::out_of_reach;
+pub(crate) use def::{Extent, out_of_reach};
 pub use def::{MmapInfo, VolatileSlice};
 
 use crate::access;

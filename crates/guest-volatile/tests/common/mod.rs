@@ -4,6 +4,8 @@
 #![expect(unsafe_code, reason = "makes a slice with a bitmap of a slice without one")]
 
 pub(crate) mod files;
+#[cfg(feature = "alloc")]
+pub(crate) mod region;
 
 use std::fmt;
 use std::sync::Mutex;
