@@ -51,7 +51,8 @@ impl<'a, B: BitmapSlice> PlacedSlice<'a, B> {
     pub fn new(start: u64, slice: VolatileSlice<'a, B>) -> Self {
         let rest = usize::try_from(u64::MAX - start).unwrap_or(usize::MAX).saturating_add(1);
         // Shortening cannot fail: it is no longer than the slice.
-        let Some(slice) = slice.part(0, slice.len().min(rest)) else { return Self::nowhere() };
+        let slice = if slice.len() <= rest { Some(slice) } else { slice.part(0, rest) };
+        let Some(slice) = slice else { return Self::nowhere() };
         // INVARIANT: `QUICK` bytes at `len - QUICK` are the last that fit, if any do.
         let readable = (slice.len() + 1).saturating_sub(QUICK);
         let writable = if slice.is_read_only() { 0 } else { readable };
