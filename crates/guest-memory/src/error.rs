@@ -3,7 +3,7 @@
 use alloc::boxed::Box;
 
 use guest_address::GuestAddress;
-use guest_volatile::Error as VolatileError;
+use guest_volatile::{Error as VolatileError, WindowError};
 
 use crate::permissions::Permissions;
 
@@ -81,6 +81,9 @@ pub enum Error {
     /// An access inside one piece of memory was refused; its numbers are offsets in that piece.
     #[error(transparent)]
     Volatile(VolatileError),
+    /// An access to a window was refused, and did nothing.
+    #[error(transparent)]
+    Window(#[from] WindowError),
 }
 
 /// The result of an access to guest memory.

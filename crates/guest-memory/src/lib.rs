@@ -24,7 +24,8 @@
 //! # Cost
 //!
 //! An access by guest address to a [`GuestRegionCollection`] is one look into a table, one comparison with the bounds,
-//! and the access, all inlined; nothing is allocated, and an error value is made only where there is an error.
+//! and the access, all inlined; nothing is allocated, and an error value is made only where there is an error. Where
+//! accesses come back to the same place, a [`GuestCursor`] does without the table, and a [`GuestWindow`] without the address.
 //!
 //! # Features
 //!
@@ -56,12 +57,15 @@ mod gather;
 mod address_space;
 mod lent;
 mod collection;
+mod window;
+mod cursor;
 #[cfg(feature = "std")]
 mod from_ranges;
 
 pub use address_space::GuestAddressSpace;
 pub use bytes::{Bytes, WholeBytes};
 pub use collection::{GuestRegionCollection, GuestRegionCollectionError};
+pub use cursor::GuestCursor;
 pub use error::{Error as GuestMemoryError, Result as GuestMemoryResult};
 #[cfg(feature = "std")]
 pub use file_offset::FileOffset;
@@ -75,6 +79,7 @@ pub use permissions::Permissions;
 pub use positional::PositionalBytes;
 pub use region::{GuestMemoryRegion, GuestMemoryRegionBytes};
 pub use slices::IoMemorySliceIterator;
+pub use window::{GuestWindow, WindowMemory};
 
 // The layers below, so that most users name one crate.
 pub use guest_address::{
@@ -83,6 +88,6 @@ pub use guest_address::{
 #[doc(no_inline)]
 pub use guest_volatile::{
     self, AtomicAccess, AtomicInteger, AtomicUpdate, ByteValued, ReadVolatile, ReadVolatileAt,
-    Stretch, VolatileArrayRef, VolatileMemory, VolatileRef, VolatileSlice, WriteVolatile,
+    Stretch, VolatileArrayRef, VolatileMemory, VolatileRef, VolatileSlice, WindowError, WriteVolatile,
     WriteVolatileAt,
 };

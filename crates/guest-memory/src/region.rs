@@ -197,7 +197,8 @@ pub trait GuestMemoryRegion: Bytes<MemoryRegionAddress, E = Error> {
     /// All of the region, for a map to reach directly: an access through the map to one piece of memory then goes there
     /// without asking the region again, and marks in [`bitmap`](Self::bitmap). Where a range leaves the region, it may be asked.
     ///
-    /// A map asks once, when the region is put into it. By default it is
+    /// A map asks once, when the region is put into it; a [window](crate::GuestWindow) when it is made, and a
+    /// [cursor](crate::GuestCursor) when it comes to the region. By default it is
     /// [`as_volatile_slice`](Self::as_volatile_slice), if that gives one. A region that wants to see every access — one that
     /// counts them, or moves its memory — answers `None`.
     ///

@@ -8,7 +8,7 @@ use common::Step::Move;
 use common::{Source, all_bytes, counting, map, marked, region};
 use guest_memory::{
     Bytes, GuestAddress, GuestMemory, GuestMemoryError as E, GuestMemoryRegion,
-    GuestRegionCollection, SliceRegion, WholeBytes,
+    GuestRegionCollection, Permissions, SliceRegion, WholeBytes, WindowError, WindowMemory,
 };
 
 // SEMANTICS 9. It went on at the start of the next region, and left the bytes between as they were.
@@ -124,4 +124,32 @@ fn an_atomic_in_a_region_without_a_direct_slice_was_not_contiguous() {
     memory.store(7_u32, GuestAddress(0x1000), Release).unwrap();
     assert_eq!(memory.load::<u32>(GuestAddress(0x1000), Acquire).unwrap(), 7);
     assert_eq!(memory.fetch_add(1_u32, GuestAddress(0x1000), SeqCst).unwrap(), 7);
+}
+
+// Firecracker's rings: the queue's size was checked, the rings were mapped, and then the guest wrote another size.
+#[test]
+fn a_queue_whose_size_was_raised_after_the_check_reached_past_its_rings() {
+    const MAX_SIZE: u16 = 256;
+    let memory = map(&[(0, 0x4000)]);
+    // The configuration that the guest can write at any time, the descriptor table, and what lies behind it.
+    let (size_at, table_at) = (GuestAddress(0x10), GuestAddress(0x1000));
+    memory.write_obj(16_u16, size_at).unwrap();
+    memory.write_slice(&[0xaa; 0x1000], GuestAddress(0x1000 + 16 * 16)).unwrap();
+
+    let size: u16 = memory.read_obj(size_at).unwrap();
+    assert!(size <= MAX_SIZE);
+    let table = memory.window(table_at, 16 * usize::from(size), Permissions::ReadWrite).unwrap();
+
+    memory.write_obj(u16::MAX, size_at).unwrap();
+    let raised: u16 = memory.read_obj(size_at).unwrap();
+    for index in 0..raised {
+        let offset = 16 * usize::from(index);
+        let inside = index < size;
+        assert_eq!(table.read_obj::<[u8; 16]>(offset).is_ok(), inside, "{index}");
+        let result = table.write_obj([0_u8; 16], offset);
+        assert_eq!(result, if inside { Ok(()) } else { Err(WindowError::OutOfBounds) }, "{index}");
+    }
+    let mut behind = [0; 0x1000];
+    memory.read_slice(&mut behind, GuestAddress(0x1000 + 16 * 16)).unwrap();
+    assert_eq!(behind, [0xaa; 0x1000]);
 }

@@ -14,6 +14,7 @@ use guest_volatile::VolatileSlice;
 use crate::memory::{GuestMemory, MS, covers};
 use crate::region::GuestMemoryRegion;
 use runs::Runs;
+pub(crate) use table::DirectSlice;
 use table::{Slot, Table, slot};
 
 /// Why regions do not make a map.

@@ -23,7 +23,7 @@ const STEPS_MIN: u64 = 4096;
 const STEPS_MAX: u64 = 1 << 20;
 
 /// Takes the memory of a whole region.
-pub(super) enum DirectSlice {}
+pub(crate) enum DirectSlice {}
 
 impl<R: GuestMemoryRegion> SliceOf<R> for DirectSlice {
     type B = R::B;
