@@ -1,34 +1,26 @@
 //! The map in force, its readers and its writers.
 
 use std::ops::Deref;
-use std::sync::{Arc, LockResult, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, LockResult, MutexGuard, PoisonError};
 
-use arc_swap::ArcSwap;
 use guest_memory::{GuestAddressSpace, IoMemory};
 
 use crate::guard::GuestMemoryLoadGuard;
 use crate::retired::Retired;
-
-/// What all handles share.
-#[derive(Debug)]
-struct Shared<M> {
-    map: ArcSwap<M>,
-    /// Held by whoever publishes the next map. It guards no data: the map is swapped in one step.
-    writer: Mutex<()>,
-}
+use crate::shared::Shared;
 
 /// A handle to a memory map that can be swapped while others read it.
 ///
 /// Clones are handles to the same.
 #[derive(Debug)]
 pub struct GuestMemoryAtomic<M: IoMemory> {
-    shared: Arc<Shared<M>>,
+    pub(crate) shared: Arc<Shared<M>>,
 }
 
 impl<M: IoMemory> From<Arc<M>> for GuestMemoryAtomic<M> {
     /// A handle to `map`, which others may have too.
     fn from(map: Arc<M>) -> Self {
-        Self { shared: Arc::new(Shared { map: ArcSwap::new(map), writer: Mutex::new(()) }) }
+        Self { shared: Arc::new(Shared::new(map)) }
     }
 }
 
@@ -46,15 +38,11 @@ impl<M: IoMemory> GuestMemoryAtomic<M> {
     /// None: a writer that panicked has published its map or not, and nothing in between. The type is that of the
     /// published interface.
     pub fn lock(&self) -> LockResult<GuestMemoryExclusiveGuard<'_, M>> {
-        let writer = self.shared.writer.lock().unwrap_or_else(|poisoned| {
+        let current = self.shared.writer.lock().unwrap_or_else(|poisoned| {
             self.shared.writer.clear_poison();
             PoisonError::into_inner(poisoned)
         });
-        Ok(GuestMemoryExclusiveGuard {
-            shared: &self.shared,
-            current: self.shared.map.load_full(),
-            _writer: writer,
-        })
+        Ok(GuestMemoryExclusiveGuard { shared: &self.shared, current })
     }
 }
 
@@ -71,7 +59,7 @@ impl<M: IoMemory> GuestAddressSpace for GuestMemoryAtomic<M> {
 
     #[inline]
     fn memory(&self) -> GuestMemoryLoadGuard<M> {
-        GuestMemoryLoadGuard::new(self.shared.map.load())
+        GuestMemoryLoadGuard::new(self.shared.map().load())
     }
 }
 
@@ -81,16 +69,14 @@ impl<M: IoMemory> GuestAddressSpace for GuestMemoryAtomic<M> {
 #[derive(Debug)]
 pub struct GuestMemoryExclusiveGuard<'a, M: IoMemory> {
     shared: &'a Shared<M>,
-    current: Arc<M>,
-    _writer: MutexGuard<'a, ()>,
+    current: MutexGuard<'a, Arc<M>>,
 }
 
 impl<M: IoMemory> GuestMemoryExclusiveGuard<'_, M> {
     /// Publishes `map`: whoever asks from now on gets it. Gives the map that was in force before, which tells when its
     /// last reader has gone.
-    pub fn replace(self, map: M) -> Retired<M> {
-        // The guard's own reference to the old map goes with the guard, and the lock.
-        Retired::new(self.shared.map.swap(Arc::new(map)))
+    pub fn replace(mut self, map: M) -> Retired<M> {
+        Retired::new(self.shared.publish(&mut self.current, Arc::new(map)))
     }
 }
 

@@ -11,6 +11,9 @@ const SLEEP_MAX: Duration = Duration::from_millis(1);
 /// A map that was replaced: it tells when its last reader has let go, so that memory that only it had can be removed
 /// from the hypervisor and unmapped.
 ///
+/// Readers are all who hold the map: guards, windows, and the [kept map](crate::GuestMemoryReader) of a reader until it looks for
+/// a new one or is detached.
+///
 /// It holds the map itself. Drop it, and the map goes with its last reader, whenever that is.
 ///
 /// It tells of this map, not of the regions in it: they live on in another map that has them (a copy of this one too), and with
@@ -52,7 +55,7 @@ impl<M> Retired<M> {
 
     /// Waits until nobody else has the map, and gives it; all that its readers did has been done before.
     ///
-    /// A thread that waits for its own guard waits for ever.
+    /// A thread that waits for its own guard, or for a reader or window of its own, waits for ever.
     pub fn wait(self) -> M {
         let mut retired = self;
         loop {

@@ -10,8 +10,8 @@ use std::time::{Duration, Instant};
 
 use common::{GONE, LEN, Map, Region, generation, map};
 use guest_address::GuestAddress;
-use guest_atomic::{GuestMemoryAtomic, Retired};
-use guest_memory::{Bytes, GuestAddressSpace, GuestMemory};
+use guest_atomic::{GuestMemoryAtomic, PinnedWindow, Retired};
+use guest_memory::{Bytes, GuestAddressSpace, GuestMemory, Permissions};
 
 const TIME: Duration = Duration::from_millis(400);
 /// What a writer publishes at least, whatever the time.
@@ -213,4 +213,89 @@ fn to_wait_under_running_readers_comes_to_an_end() {
         }
         stopped.store(true, Ordering::Relaxed);
     });
+}
+
+/// Reads with a reader that keeps its map until it is told to stop; beside it guards and windows, none of which may be ahead of
+/// what the reader gives next.
+fn read_kept(space: &GuestMemoryAtomic<Map>, published: &AtomicU64, stopped: &AtomicBool) -> u64 {
+    let mut reader = space.reader();
+    let mut windows: VecDeque<(u64, PinnedWindow<Map>)> = VecDeque::new();
+    let (mut latest, mut told, mut reads) = (0, None, 0_u64);
+    while !stopped.load(Ordering::Relaxed) {
+        reads += 1;
+        // What this thread knows to be in force, or to have been, by three ways.
+        match reads % 4 {
+            0 => latest = latest.max(published.load(Ordering::Acquire)),
+            1 => latest = latest.max(check(&space.memory())),
+            2 => {
+                let window = space.window(GuestAddress(0), 8, Permissions::Read).expect("memory");
+                latest = latest.max(window.read_obj(0).expect("it is there"));
+            }
+            _ => {}
+        }
+        if reads % 3 == 0 {
+            if let Some(memory) = reader.refresh() {
+                let now = check(memory);
+                assert_ne!(told, Some(now), "it tells once");
+                told = Some(now);
+                latest = latest.max(now);
+            } else {
+                assert!(told.is_some_and(|told| told >= latest), "a new map was not told of");
+            }
+        }
+        let now = check(reader.memory());
+        assert!(now >= latest, "an older map than this thread knows of");
+        latest = now;
+        let window = reader.window(GuestAddress(0), 8, Permissions::Read).expect("memory");
+        windows.push_back((now, window));
+        for (made, window) in &windows {
+            assert_eq!(window.read_obj(0), Ok(*made), "its memory went, or changed");
+            // Once a newer map is known of, an old window says so; and those of the newest do not go out by themselves.
+            assert!(*made == latest || !window.is_current());
+        }
+        if windows.len() > 8 {
+            windows.pop_front();
+        }
+        if reads % 64 == 0 {
+            windows.clear();
+            reader.detach();
+            told = None;
+        }
+    }
+    reads
+}
+
+#[test]
+fn kept_maps_and_windows_are_never_older_than_what_is_known() {
+    let dropped = Arc::<AtomicUsize>::default();
+    let space = GuestMemoryAtomic::new(map_of(0, &dropped));
+    let (stopped, published) = (AtomicBool::new(false), AtomicU64::new(0));
+    let mut made = 1;
+    thread::scope(|scope| {
+        let readers: Vec<_> =
+            (0..3).map(|_| scope.spawn(|| read_kept(&space, &published, &stopped))).collect();
+        let mut old = Old::default();
+        let start = Instant::now();
+        let mut next = 1;
+        while start.elapsed() < TIME || next <= SWAPS {
+            let map = map_of(next, &dropped);
+            made += map.num_regions();
+            let window = space.window(GuestAddress(0), 8, Permissions::Read).expect("memory");
+            assert!(window.is_current(), "nobody else publishes");
+            let retired = space.lock().expect("it never fails").replace(map);
+            assert!(!window.is_current());
+            published.store(next, Ordering::Release);
+            assert!(!retired.is_unused(), "the window has it");
+            drop(window);
+            old.push(retired, &dropped);
+            next += 1;
+        }
+        stopped.store(true, Ordering::Relaxed);
+        for reader in readers {
+            assert!(reader.join().expect("it found no fault") > 0);
+        }
+        assert!(old.waiting.iter().all(Retired::is_unused));
+    });
+    drop(space);
+    assert_eq!(dropped.load(Ordering::SeqCst), made);
 }
