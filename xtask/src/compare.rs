@@ -111,7 +111,7 @@ impl Built {
     /// Runs all programs, as far as the targets want them.
     fn run(&self, options: &Options, targets: &[&Target]) -> Result<Run> {
         // How fast the machine is, is asked every time.
-        let mut rows = vec!["control"];
+        let mut rows = vec!["control", "locked"];
         rows.extend(targets.iter().flat_map(|target| target.rows()));
         let mut run = Run::default();
         for program in PROGRAMS {

@@ -131,15 +131,16 @@ fn one(wanted: &Cells, cell: &Cell, variant: &str, measured: &Measured) -> Optio
     };
     let factor = match wanted.scale {
         Scale::No => 1.0,
-        Scale::Read => read(measured)? / READ,
+        Scale::Read => raw(measured, "control")? / READ,
+        Scale::Locked => raw(measured, "locked")?,
         Scale::Published(there) => measured.time(cell, "0.18")? / there,
     };
     Some((figure, wanted.at_most * factor))
 }
 
-/// The time of a raw read here.
-fn read(measured: &Measured) -> Option<f64> {
-    measured.cells("control").find_map(|cell| measured.time(cell, "raw"))
+/// The raw contestant's time in a row that has one case.
+fn raw(measured: &Measured, row: &str) -> Option<f64> {
+    measured.cells(row).find_map(|cell| measured.time(cell, "raw"))
 }
 
 /// One figure out of several, with its limit.

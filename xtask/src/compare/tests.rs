@@ -102,9 +102,12 @@ fn growth_is_from_one_case_to_the_same_with_another_word() {
 fn a_limit_in_nanoseconds_is_scaled_by_what_both_machines_have_done() {
     let mut slow = reads(["2,2,2"; 2], ["2,2,2"; 2]);
     let control = line("control", "u32 hot", "raw", "0.48,0.48,0.48");
-    slow.measured.read(&control).unwrap();
+    let locked = line("locked", "fetch_or", "raw", "5,5,5");
+    slow.measured.read(&format!("{control}\n{locked}")).unwrap();
     let mut wanted = target(Over::Worst, Figure::Time, 1.0);
-    for (scale, limit) in [(Scale::No, 1.0), (Scale::Read, 2.0), (Scale::Published(3.0), 3.0)] {
+    let limits =
+        [(Scale::No, 1.0), (Scale::Read, 2.0), (Scale::Published(3.0), 3.0), (Scale::Locked, 5.0)];
+    for (scale, limit) in limits {
         let Measure::Cells(cells) = &mut wanted.measure else { unreachable!() };
         cells.scale = scale;
         let verdict = judged(&wanted, &[(Profile::Fat, run_again(&slow))]);
