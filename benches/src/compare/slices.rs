@@ -1,6 +1,7 @@
 //! Runs of bytes, whose length the compiler does not know.
 
 use std::hint::black_box;
+use std::time::Duration;
 
 use crate::compare::contestant::Memory;
 use crate::compare::maps::{Plain, add_all, add_all_and_scattered};
@@ -44,17 +45,7 @@ pub(crate) fn reads<S: Setting>(session: &Session, maps: &Plain, size_name: &str
         let Some(mut group) = session.group::<S>("read_slice", case) else { return };
         let mut copies = Copies::at(&raw, &table, size);
         group.add("raw", move |count| copies.read(count));
-        add_all!(S, group, maps, |memory| {
-            let mut buffer = vec![0; size];
-            let table = &table;
-            move |count| {
-                each(table, count, |addr| {
-                    memory.read_slice(&mut buffer, addr);
-                    black_box(buffer.as_ptr());
-                    0
-                })
-            }
-        });
+        add_all!(S, group, maps, |memory| reading(memory, &table, size));
         group.run();
     }
 }
@@ -92,16 +83,22 @@ fn across<S: Setting>(session: &Session, maps: &Plain, size_name: &str, size: us
     let Some(mut group) = session.group::<S>("read_across", case) else { return };
     let mut halves = Halves::at(&raw, &table, size);
     group.add("raw", move |count| halves.read(count));
-    add_all_and_scattered!(S, group, maps, |memory| {
-        let mut buffer = vec![0; size];
-        let table = &table;
-        move |count| {
-            each(table, count, |addr| {
-                memory.read_slice(&mut buffer, addr);
-                black_box(buffer.as_ptr());
-                0
-            })
-        }
-    });
+    add_all_and_scattered!(S, group, maps, |memory| reading(memory, &table, size));
     group.run();
+}
+
+/// Reads `size` bytes at each address of the table.
+fn reading<'a, M: Memory>(
+    memory: &'a M,
+    table: &'a [u64],
+    size: usize,
+) -> impl FnMut(u64) -> Duration + 'a {
+    let mut buffer = vec![0; size];
+    move |count| {
+        each(table, count, |addr| {
+            memory.read_slice(&mut buffer, addr);
+            black_box(buffer.as_ptr());
+            0
+        })
+    }
 }
