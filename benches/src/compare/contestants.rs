@@ -7,12 +7,13 @@
 use std::fs::File;
 use std::hint::black_box;
 use std::io::{Seek as _, SeekFrom};
+use std::mem;
 use std::num::NonZeroUsize;
 use std::ptr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use guest_dirty::DEFAULT_PAGE_SIZE;
+use guest_dirty::{AtomicBitmap, DEFAULT_PAGE_SIZE, HarvestBuffer};
 use guest_memory::GuestAddress;
 use guest_mmap::{GuestMemoryMmap, GuestRegionMmap, NewBitmap};
 
@@ -302,12 +303,12 @@ contestant!(
     OurSpace,
     guest_atomic::Retired<GuestMemoryMmap>,
     read_from_at = seek_and_read,
-    take = |bitmap, _| {
-        let harvest = bitmap.take().expect("all marks have their page");
+    take = |bitmap, buffer| {
+        let harvest = bitmap.take_with(mem::take(buffer)).expect("all marks have their page");
         black_box(&harvest);
-        harvest.commit();
+        *buffer = harvest.commit_into_buffer();
     },
-    NoBuffer
+    HarvestBuffer
 );
 contestant!(
     by_facade,
@@ -328,5 +329,24 @@ impl<B: NewBitmap + Send + Sync + Clone + 'static> Ours<B> {
         };
         let regions = layout.ranges().iter().map(region).collect();
         Self(GuestMemoryMmap::from_regions(regions).expect("the ranges make a map"))
+    }
+}
+
+impl OurRecord {
+    /// One whose marks lock, whether or not their bits are set.
+    pub(crate) fn strict(len: usize) -> Self {
+        Self(AtomicBitmap::new_strict(len, PAGE_SIZE))
+    }
+
+    /// Takes all bits, of a bitmap that nobody else has.
+    pub(crate) fn take_mut(&mut self, buffer: &mut HarvestBuffer) {
+        let harvest = self.0.take_mut_with(mem::take(buffer)).expect("all marks have their page");
+        black_box(&harvest);
+        *buffer = harvest.commit_into_buffer();
+    }
+
+    /// The number of dirty bytes, by the runs that they come in.
+    pub(crate) fn count_dirty(&self) -> usize {
+        self.0.dirty_runs().map(|run| run.len()).sum()
     }
 }

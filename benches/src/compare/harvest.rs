@@ -1,6 +1,7 @@
 //! The record by itself: marks, harvests, questions.
 
 use std::hint::black_box;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use crate::compare::contestant::Record;
@@ -67,8 +68,31 @@ macro_rules! add_records {
 /// All of them.
 pub(crate) fn all(session: &Session) {
     marks(session);
+    strict_marks(session);
     harvests(session);
     scan(session);
+}
+
+/// As many pages as a word has bits, where every mark locks.
+fn strict_marks(session: &Session) {
+    const LEN: usize = 64 * PAGE;
+    let Some(mut group) = session.group::<Company>("mark_word", "256KiB") else { return };
+    let word = AtomicU64::new(0);
+    group.add("raw", move |count| {
+        let start = Instant::now();
+        (0..count).for_each(|_| {
+            word.fetch_or(black_box(!0), Ordering::SeqCst);
+        });
+        start.elapsed()
+    });
+    let record = OurRecord::strict(GIB);
+    let len = black_box(LEN);
+    group.add("strict", move |count| {
+        let start = Instant::now();
+        (0..count).for_each(|_| record.mark(0, len));
+        start.elapsed()
+    });
+    group.run();
 }
 
 /// A gibibyte at once. The raw contestant sets bytes without telling any other CPU.
@@ -142,6 +166,18 @@ fn harvests(session: &Session) {
                 times(count, mark, || record.take(&mut buffer))
             }
         });
+        let mut alone: OurRecord = record(SIZE, &[]);
+        let mut buffer = Default::default();
+        group.add("exclusive", move |count| {
+            let mut took = Duration::ZERO;
+            for _ in 0..count {
+                dirty.iter().for_each(|&(page, count)| alone.mark(page * PAGE, count * PAGE));
+                let start = Instant::now();
+                alone.take_mut(&mut buffer);
+                took += start.elapsed();
+            }
+            took
+        });
         group.run();
     }
 }
@@ -177,6 +213,16 @@ fn scan(session: &Session) {
             || (),
             || {
                 black_box(black_box(words).iter().fold(0, |all, word| all | word));
+            },
+        )
+    });
+    let ours = &records.ours;
+    group.add("runs", move |count| {
+        times(
+            count,
+            || (),
+            || {
+                black_box(ours.count_dirty());
             },
         )
     });
