@@ -14,7 +14,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use guest_dirty::{AtomicBitmap, DEFAULT_PAGE_SIZE, HarvestBuffer};
-use guest_memory::GuestAddress;
+use guest_memory::{GuestAddress, PositionalBytes as _};
 use guest_mmap::{GuestMemoryMmap, GuestRegionMmap, NewBitmap};
 
 use crate::compare::contestant::{Memory, Object, Record, Space};
@@ -302,7 +302,10 @@ contestant!(
     OurRecord,
     OurSpace,
     guest_atomic::Retired<GuestMemoryMmap>,
-    read_from_at = seek_and_read,
+    read_from_at = |memory, addr, file, offset, len| {
+        let read = memory.0.read_exact_volatile_from_at(GuestAddress(addr), &*file, offset, len);
+        read.expect("the file is long enough");
+    },
     take = |bitmap, buffer| {
         let harvest = bitmap.take_with(mem::take(buffer)).expect("all marks have their page");
         black_box(&harvest);
