@@ -353,3 +353,17 @@ impl OurRecord {
         self.0.dirty_runs().map(|run| run.len()).sum()
     }
 }
+
+impl Ours<()> {
+    /// The map itself.
+    pub(crate) fn map_itself(&self) -> &GuestMemoryMmap {
+        &self.0
+    }
+}
+
+impl OurSpace {
+    /// A reader that keeps the map.
+    pub(crate) fn reader(&self) -> guest_atomic::GuestMemoryReader<GuestMemoryMmap> {
+        self.0.reader()
+    }
+}

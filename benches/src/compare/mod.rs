@@ -13,6 +13,7 @@ mod session;
 mod contestant;
 mod contestants;
 mod maps;
+mod resolved;
 mod objects;
 mod lookups;
 mod slices;

@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use crate::compare::contestant::{Memory, Object};
 use crate::compare::maps::{Plain, add_all};
+use crate::compare::resolved;
 use crate::compare::session::{Session, Setting};
 use crate::layout::{COUNT, POOL};
 use crate::random::Random;
@@ -84,6 +85,9 @@ fn read<T: Object, S: Setting>(
         add_all!(S, group, maps, |memory| |count| {
             each(&table, count, |addr| digest(memory.read::<T>(addr)))
         });
+        if S::COMPANY {
+            resolved::add_reads(&mut group, maps.ours.map_itself(), &table, digest);
+        }
         group.run();
     }
 }
@@ -115,6 +119,9 @@ fn write<T: Object, S: Setting>(
                 0
             })
         });
+        if S::COMPANY {
+            resolved::add_writes(&mut group, maps.ours.map_itself(), &table, value);
+        }
         group.run();
     }
 }
@@ -130,6 +137,9 @@ pub(crate) fn atomics<S: Setting>(session: &Session, maps: &Plain) {
             add_all!(S, group, maps, |memory| |count| {
                 each(&table, count, |addr| memory.load(addr).into())
             });
+            if S::COMPANY {
+                resolved::add_loads(&mut group, maps.ours.map_itself(), &table);
+            }
             group.run();
         }
         if let Some(mut group) = session.group::<S>("store", case(maps, "u16", name)) {
@@ -145,6 +155,9 @@ pub(crate) fn atomics<S: Setting>(session: &Session, maps: &Plain) {
                     0
                 })
             });
+            if S::COMPANY {
+                resolved::add_stores(&mut group, maps.ours.map_itself(), &table, value);
+            }
             group.run();
         }
     }

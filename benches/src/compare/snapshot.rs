@@ -5,6 +5,10 @@ use std::ptr;
 use std::sync::atomic::{AtomicPtr, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+use guest_atomic::GuestMemoryReader;
+use guest_memory::{Bytes as _, GuestAddress};
+use guest_mmap::GuestMemoryMmap;
+
 use crate::company::beside;
 use crate::compare::contestant::{Memory, Space};
 use crate::compare::contestants::{FacadeSpace, OurSpace, Space016, Space018};
@@ -60,6 +64,10 @@ pub(crate) fn snapshots<S: Setting>(session: &Session, maps: &Plain) {
     if let Some(mut group) = session.group::<S>("snapshot", "1-thread") {
         group.add("raw", |count| each(&NOTHING, count, |()| load()));
         add_all!(S, group, &spaces, |space| |count| each(&NOTHING, count, |()| space.snapshot()));
+        let mut reader = spaces.ours.reader();
+        group.add("cached", move |count| {
+            each(&NOTHING, count, |()| ptr::from_ref(reader.memory()).addr() as u64)
+        });
         group.run();
     }
     if let Some(mut group) = session.group::<S>("snapshot", "2-threads") {
@@ -77,6 +85,11 @@ pub(crate) fn snapshots<S: Setting>(session: &Session, maps: &Plain) {
                 black_box(space.snapshot());
             };
             beside(work, || each(&NOTHING, count, |()| space.snapshot()))
+        });
+        let (ours, mut reader) = (&spaces.ours, spaces.ours.reader());
+        group.add("cached", move |count| {
+            let mut look = || ptr::from_ref(reader.memory()).addr() as u64;
+            beside(|| others(ours, None), || each(&NOTHING, count, |()| look()))
         });
         group.run();
     }
@@ -99,6 +112,8 @@ fn snapshots_and_reads<S: Setting>(session: &Session, maps: &Plain) {
         add_all!(S, group, &spaces, |space| |count| {
             each(&table, count, |addr| space.snapshot_and_read(addr).into())
         });
+        let (table, mut reader) = (&table, spaces.ours.reader());
+        group.add("cached", move |count| each(table, count, |addr| read_by(&mut reader, addr)));
         group.run();
     }
     if let Some(mut group) = session.group::<S>("snapshot_read", "u32 hot 2-threads") {
@@ -111,7 +126,29 @@ fn snapshots_and_reads<S: Setting>(session: &Session, maps: &Plain) {
             };
             beside(work, || each(&table, count, |addr| space.snapshot_and_read(addr).into()))
         });
+        let (table, ours, mut reader) = (&table, &spaces.ours, spaces.ours.reader());
+        group.add("cached", move |count| {
+            let work = || others(ours, Some(other));
+            beside(work, || each(table, count, |addr| read_by(&mut reader, addr)))
+        });
         group.run();
+    }
+}
+
+/// A read through a reader that keeps the map.
+#[inline(always)]
+fn read_by(reader: &mut GuestMemoryReader<GuestMemoryMmap>, addr: u64) -> u64 {
+    reader.memory().read_obj::<u32>(GuestAddress(addr)).expect("memory is there").into()
+}
+
+/// Many looks at the map by a reader of its own, each with a read if there is an address.
+fn others(space: &OurSpace, addr: Option<u64>) {
+    let mut reader = space.reader();
+    for _ in 0..NOTHING.len() {
+        match addr {
+            Some(addr) => black_box(read_by(&mut reader, addr)),
+            None => black_box(ptr::from_ref(reader.memory()).addr() as u64),
+        };
     }
 }
 

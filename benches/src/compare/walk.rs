@@ -1,9 +1,14 @@
 //! The walk of a virtio device over its rings, by hand: what a chain costs in accesses.
 
 use std::hint::black_box;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
+use guest_memory::{GuestAddress, GuestWindow, Permissions, WindowMemory as _};
+use guest_mmap::GuestRegionMmap;
+
 use crate::compare::contestant::Memory;
+use crate::compare::contestants::Ours;
 use crate::compare::maps::{Plain, add_all_and_scattered};
 use crate::compare::session::{Session, Setting};
 use crate::layout::Layout;
@@ -126,6 +131,63 @@ impl<M: Memory> Queue for ByAddress<'_, M> {
     }
 }
 
+/// Rings that were looked up once; the buffers are where the guest says.
+struct Pinned<'a> {
+    memory: &'a Ours<()>,
+    descriptors: GuestWindow<GuestRegionMmap>,
+    available: GuestWindow<GuestRegionMmap>,
+    used: GuestWindow<GuestRegionMmap>,
+}
+
+impl<'a> Pinned<'a> {
+    fn new(memory: &'a Ours<()>, rings: &Rings) -> Self {
+        let window = |addr, len| {
+            let window =
+                memory.map_itself().window(GuestAddress(addr), len, Permissions::ReadWrite);
+            window.expect("the ring lies in one region")
+        };
+        Self {
+            memory,
+            descriptors: window(rings.descriptors, usize::from(SIZE) * 16),
+            available: window(rings.available, 4 + usize::from(SIZE) * 2),
+            used: window(rings.used, 4 + usize::from(SIZE) * 8),
+        }
+    }
+}
+
+impl Queue for Pinned<'_> {
+    #[inline(always)]
+    fn available(&self) -> u16 {
+        self.available.load(2, Ordering::Acquire).expect("it is in the ring")
+    }
+
+    #[inline(always)]
+    fn head(&self, turn: u16) -> u16 {
+        self.available.read_obj(4 + usize::from(turn % SIZE) * 2).expect("it is in the ring")
+    }
+
+    #[inline(always)]
+    fn descriptor(&self, index: u16) -> [u64; 2] {
+        self.descriptors.read_obj(usize::from(index) * 16).expect("it is in the table")
+    }
+
+    #[inline(always)]
+    fn answer(&self, data: &[u8; DATA], _: u16, addr: u64) {
+        self.memory.write_slice(data, addr);
+    }
+
+    #[inline(always)]
+    fn use_up(&self, turn: u16, element: [u32; 2]) {
+        let offset = 4 + usize::from(turn % SIZE) * 8;
+        self.used.write_obj(element, offset).expect("it is in the ring");
+    }
+
+    #[inline(always)]
+    fn publish(&self, used: u16) {
+        self.used.store(used, 2, Ordering::Release).expect("it is in the ring");
+    }
+}
+
 /// Each access by a host address that was found before.
 struct Raw<'m> {
     available: Place<'m, u16>,
@@ -233,6 +295,10 @@ pub(crate) fn all<S: Setting>(session: &Session, maps: &Plain) {
         add_all_and_scattered!(S, group, maps, |memory| move |count| {
             serve(&ByAddress { memory, rings }, count, data)
         });
+        if S::COMPANY {
+            let pinned = Pinned::new(&maps.ours, rings);
+            group.add("window", move |count| serve(&pinned, count, data));
+        }
         group.run();
     }
 }
