@@ -88,6 +88,6 @@ pub use guest_address::{
 #[doc(no_inline)]
 pub use guest_volatile::{
     self, AtomicAccess, AtomicInteger, AtomicUpdate, ByteValued, ReadVolatile, ReadVolatileAt,
-    Stretch, VolatileArrayRef, VolatileMemory, VolatileRef, VolatileSlice, WindowError, WriteVolatile,
-    WriteVolatileAt,
+    Stretch, VolatileArrayRef, VolatileMemory, VolatileRef, VolatileSlice, WindowError,
+    WriteVolatile, WriteVolatileAt,
 };
