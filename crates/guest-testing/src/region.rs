@@ -73,7 +73,7 @@ impl GuestMemoryRegion for TestRegion {
 
     /// The address, which lets whoever asks reach the byte unseen. It counts as an access to it.
     fn get_host_address(&self, addr: MemoryRegionAddress) -> GuestMemoryResult<*mut u8> {
-        Ok(self.get_slice(addr, 1)?.ptr_guard_mut().as_ptr())
+        Ok(self.get_slice(addr, 1)?.ptr_guard().as_ptr().cast_mut())
     }
 
     fn get_slice(

@@ -143,6 +143,20 @@ fn bytes_on_the_heap_are(#[values(0, 1, 3, 4)] odd: usize) {
     check(|ranges: Ranges<'_>| lent(ranges, odd));
 }
 
+// Neighbours in the guest are neighbours on the host: they may be one piece.
+#[test]
+fn bytes_that_lie_as_they_lie_in_the_guest_are() {
+    check(|ranges: Ranges<'_>| {
+        let mut rest = vec![0; ranges.iter().map(|range| range.1).sum()].leak();
+        let region = |&(start, len): &(GuestAddress, usize)| {
+            let (own, later) = std::mem::take(&mut rest).split_at_mut(len);
+            rest = later;
+            SliceRegion::new(start, own).unwrap()
+        };
+        GuestRegionCollection::from_regions(ranges.iter().map(region).collect()).unwrap()
+    });
+}
+
 #[test]
 fn bytes_on_the_heap_for_reading_only_are() {
     check_read_only(|ranges| {
