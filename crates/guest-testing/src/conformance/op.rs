@@ -194,7 +194,7 @@ pub(super) fn ranges(random: &mut Random, settings: &Settings) -> Vec<Range> {
         ranges.push((next + hole, len));
         next += hole + len;
     }
-    let below = (1 << 40) - next / 2 * granule;
+    let below = (1_u64 << 40).saturating_sub(next / 2 * granule);
     // What is left up to 2^64, whose last granule is whole if it is a power of two.
     let top = if granule.is_power_of_two() {
         (next * granule).wrapping_neg()
