@@ -93,6 +93,24 @@ impl Probe {
     ///
     /// To see a device meet every failure there is, run it once for the length of the trace, and then once for each number.
     ///
+    /// ```
+    /// # use guest_memory::{Bytes, GuestAddress, GuestMemoryError};
+    /// # use guest_testing::{Probe, TestMemory};
+    /// # let probe = Probe::new();
+    /// # let memory = probe.memory(&[(GuestAddress(0x1000), 0x1000)])?;
+    /// fn device(memory: &TestMemory) -> Result<(), GuestMemoryError> {
+    ///     let request: u32 = memory.read_obj(GuestAddress(0x1000))?;
+    ///     memory.write_obj(request + 1, GuestAddress(0x1004))
+    /// }
+    /// device(&memory)?;
+    /// for number in 0..probe.trace().len() {
+    ///     probe.restart();
+    ///     probe.fail_at(number);
+    ///     assert!(device(&memory).is_err());
+    /// }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// [error]: guest_memory::GuestMemoryError::HostAddressNotAvailable
     pub fn fail_at(&self, number: usize) {
         self.state().failures.push(number);
