@@ -14,7 +14,7 @@ use crate::report::{Outcome, Report};
 use crate::workspace::{OUTSIDE, Workspace};
 use crate::{
     bench, compare, demo, downstream, facades, features, fuzz, host, instructions, inventory,
-    layers, no_std, policy, semantics,
+    layers, no_std, policy, sanitize, semantics,
 };
 
 /// One line of the table.
@@ -32,7 +32,7 @@ enum When {
 }
 
 /// All steps, in the order in which they run. Each is of use whether or not the others pass.
-const STEPS: [Step; 21] = [
+const STEPS: [Step; 22] = [
     always("format", "every source is formatted", format),
     always("layers", "crates and rooms point down, and are no longer than a room", layers::check),
     always("semantics", "every line of docs/semantics.md has its tests", |_| semantics::check()),
@@ -59,6 +59,9 @@ const STEPS: [Step; 21] = [
     }),
     full("fuzz", "a minute of each fuzz target finds nothing", |_| {
         fuzz::run(&fuzz::Wish::default())
+    }),
+    full("sanitize", "tests pass under the address sanitizer", |workspace| {
+        sanitize::run(&workspace.target.display().to_string())
     }),
     full("link", "the benches link", link_benches),
     full("instructions", "hot operations take as many instructions as are kept", |workspace| {

@@ -1,5 +1,5 @@
 //! The project's own commands, run as `cargo xtask <command>`: `ci`, `demo`, `bench`,
-//! `downstream`, `fuzz`, `inventory`.
+//! `downstream`, `fuzz`, `sanitize`, `inventory`.
 //!
 //! Every command is a sequence of calls of cargo and a few checks of our own; nothing here is
 //! needed to build or use the crates. Rooms are declared from the bottom up.
@@ -25,6 +25,7 @@ mod downstream;
 mod compare;
 mod bench;
 mod fuzz;
+mod sanitize;
 mod ci;
 #[cfg(test)]
 mod tests;
@@ -51,6 +52,7 @@ enum Task {
     Downstream { selection: Selection },
     Fuzz { wish: fuzz::Wish },
     Inventory,
+    Sanitize,
 }
 
 fn main() -> ExitCode {
@@ -105,6 +107,7 @@ impl Task {
             }
             "downstream" => Ok(Self::Downstream { selection: Selection::parse(rest)? }),
             "inventory" if rest.is_empty() => Ok(Self::Inventory),
+            "sanitize" if rest.is_empty() => Ok(Self::Sanitize),
             "fuzz" => Ok(Self::Fuzz { wish: fuzz::Wish::parse(rest)? }),
             "help" | "--help" | "-h" => Ok(Self::Help),
             unknown => bail!("there is no command `{unknown}`"),
@@ -136,6 +139,9 @@ impl Task {
                 downstream::run(&workspace, &selection)?;
             }
             Self::Inventory => inventory::make(&workspace)?,
+            Self::Sanitize => {
+                println!("{}", sanitize::run(&workspace.target.display().to_string())?);
+            }
             Self::Fuzz { wish } => println!("{}", fuzz::run(&wish)?),
         }
         Ok(ExitCode::SUCCESS)
@@ -183,6 +189,8 @@ fn usage() -> String {
         "      vm-memory and on ours, and fails if ours loses one (--short: a few packages)",
         "  fuzz [--seconds n] [target…]",
         "      feeds the fuzz targets for a while, 60 s each, from their seeds and what they learned",
+        "  sanitize",
+        "      runs the tests of the stack under the address sanitizer",
         "  inventory",
         "      writes docs/unsafe.md from the sources",
         "  help",
