@@ -19,10 +19,12 @@ const SHORT: usize = 128;
 /// not aligned, 1000 where the source is not, and 1100 where both are; at 4096 the loop takes 1.5 to 2.7 times as long.
 const STRING_FROM: usize = 1024;
 
-/// From this many bytes on the string instruction wins over the registers of 32 bytes, or is as good.
+/// From this many bytes on the string instruction wins over the registers of 32 bytes, or is as good, where it is
+/// [fast](Processor::has_fast_strings).
 ///
-/// On an EPYC of the third generation the loop takes 0.8 to 0.9 times as long at 4096, 0.9 at 16384 and as long at 32768; on
-/// one of the fifth 0.7 to 0.8 times as long up to 4096, and 1.3 times at 65536.
+/// On an EPYC of the third generation, where it is not, the loop takes 0.6 to 1.0 times as long from 4096 to 262144 bytes, in a
+/// cache or not, and 0.04 where the two ranges lie badly. One of the fifth pays for that: 0.7 to 0.8 times as long up to
+/// 4096, but 1.3 times at 65536.
 const STRING_FROM_WIDE: usize = 8192;
 
 /// Moves 16 bytes if bit 4 of AL says so, by a register.

@@ -43,7 +43,11 @@ impl Processor {
         self.0 & Self::WIDE_REGISTERS != 0
     }
 
-    /// Whether the string instructions move large blocks, not bytes (ERMS).
+    /// Whether the string instructions move large blocks, not bytes (ERMS), wherever the two ranges lie.
+    ///
+    /// AMD's do not. Where the target is a few bytes further into its page than the source is into its own, `rep movsb` takes
+    /// 10 to 25 times as long as the registers of 32 bytes, measured on an EPYC of the third generation from 4 KiB to 2 MiB; and
+    /// nowhere it takes less than they do, if not for 1 or 2 %. The GNU C library has it in its bug 30994, and does without, too.
     #[inline(always)]
     pub(super) fn has_fast_strings(self) -> bool {
         self.0 & Self::FAST_STRINGS != 0
@@ -55,13 +59,19 @@ const OSXSAVE: u32 = 1 << 27;
 const AVX: u32 = 1 << 28;
 const AVX2: u32 = 1 << 5;
 const ERMS: u32 = 1 << 9;
+/// "AuthenticAMD" as leaf 0 has it in EBX, ECX and EDX: its last four letters are in ECX.
+const AMD: [u32; 3] = [letters(*b"Auth"), letters(*b"cAMD"), letters(*b"enti")];
 /// The lower and the upper halves of the registers.
 const XCR0_SSE_AVX: u32 = 0b110;
+
+const fn letters(name: [u8; 4]) -> u32 {
+    u32::from_le_bytes(name)
+}
 
 #[cold]
 fn ask() -> Processor {
     let mut answer = Processor::ASKED;
-    let [most, ..] = cpuid(0);
+    let [most, vendor @ ..] = cpuid(0);
     if most >= 7 {
         let [_, _, basic, _] = cpuid(1);
         let [_, extended, ..] = cpuid(7);
@@ -74,7 +84,7 @@ fn ask() -> Processor {
         if has_avx && extended & AVX2 != 0 {
             answer |= Processor::WIDE_REGISTERS;
         }
-        if extended & ERMS != 0 {
+        if extended & ERMS != 0 && vendor != AMD {
             answer |= Processor::FAST_STRINGS;
         }
     }
@@ -130,7 +140,10 @@ mod tests {
     fn the_processor_has_what_the_standard_library_says() {
         let this = Processor::this();
         assert_eq!(this.has_wide_registers(), std::is_x86_feature_detected!("avx2"));
-        assert_eq!(this.has_fast_strings(), std::is_x86_feature_detected!("ermsb"));
+        let [_, b, c, d] = super::cpuid(0);
+        let vendor = [b, d, c].map(u32::to_le_bytes).concat();
+        let is_good = std::is_x86_feature_detected!("ermsb") && vendor != b"AuthenticAMD";
+        assert_eq!(this.has_fast_strings(), is_good);
         assert!(Processor::known() == this && Processor::this() == this);
     }
 }
