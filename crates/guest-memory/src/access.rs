@@ -148,7 +148,7 @@ fn read_obj_in_pieces<M: IoMemory + ?Sized, T: ByteValued>(
 #[inline(never)]
 fn write_obj_in_pieces<M: IoMemory + ?Sized, T: ByteValued>(
     memory: &M,
-    val: T,
+    val: &T,
     addr: GuestAddress,
 ) -> Result<()> {
     write_in_pieces(memory, val.as_slice(), addr, Progress::whole)
@@ -205,7 +205,9 @@ impl<M: IoMemory + ?Sized> Bytes<GuestAddress> for M {
             object.store(val);
             return Ok(());
         }
-        write_obj_in_pieces(self, val, addr)
+        // A copy of it to be lent, so that the value itself needs no place in memory.
+        let lent = val;
+        write_obj_in_pieces(self, &lent, addr)
     }
 
     #[inline(always)]
