@@ -9,7 +9,7 @@ use guest_volatile::{Bitmap, Fence, NewBitmap, WithBitmapSlice};
 
 use crate::discipline::{Discipline, Marking};
 use crate::error::{BitmapError, Overrun};
-use crate::pages::{Pages, Span};
+use crate::pages::{Pages, Span, only};
 use crate::slice::RefSlice;
 use crate::taken::Taken;
 use crate::words::Words;
@@ -37,7 +37,7 @@ pub const DEFAULT_PAGE_SIZE: NonZeroUsize = NonZeroUsize::new(0x1000).expect("4 
 ///
 /// # Invariants
 ///
-/// `bits` are those of `pages`, no more and no fewer.
+/// `bits` are those of `pages`, no more and no fewer, and the shift of `discipline` is that of `pages`.
 pub struct AtomicBitmap {
     pages: Pages,
     bits: Words,
@@ -58,7 +58,7 @@ impl AtomicBitmap {
     /// assert_eq!(AtomicBitmap::new(0x1801, DEFAULT_PAGE_SIZE).len(), 2);
     /// ```
     pub fn new(byte_size: usize, page_size: NonZeroUsize) -> Self {
-        Self::with_discipline(byte_size, page_size, Discipline::best())
+        Self::with_discipline(byte_size, page_size, Discipline::best)
     }
 
     /// As [`new`](Self::new), with marks that are [`Strict`](Marking::Strict) on every machine: no system call is made here,
@@ -74,11 +74,16 @@ impl AtomicBitmap {
     /// assert_eq!(bitmap.marking(), Marking::Strict);
     /// ```
     pub fn new_strict(byte_size: usize, page_size: NonZeroUsize) -> Self {
-        Self::with_discipline(byte_size, page_size, Discipline::strict())
+        Self::with_discipline(byte_size, page_size, Discipline::strict)
     }
 
-    fn with_discipline(byte_size: usize, page_size: NonZeroUsize, discipline: Discipline) -> Self {
+    fn with_discipline(
+        byte_size: usize,
+        page_size: NonZeroUsize,
+        discipline: fn(Option<u32>) -> Discipline,
+    ) -> Self {
         let pages = Pages::new(byte_size, page_size);
+        let discipline = discipline(pages.shift());
         let bits = Words::new(pages.count());
         // INVARIANT: bits for that many pages.
         Self { pages, bits, overrun: AtomicUsize::new(0), discipline }
@@ -149,8 +154,8 @@ impl AtomicBitmap {
         // After the bytes that the mark is about, and before every look.
         Fence::light();
         // One page, and nothing left to do: this is nearly always, and small enough for all who write.
-        if self.discipline.looks()
-            && let Some(page) = self.pages.only(start_addr, len)
+        if let Some(shift) = self.discipline.look_by()
+            && let Some(page) = only(start_addr, len, shift)
             && self.bits.has(page)
         {
             return;

@@ -18,55 +18,64 @@ pub enum Marking {
 
 /// The state that marks obey, and the fence that whoever clears bits calls.
 ///
+/// The state in which marks look first says by how much an offset is shifted to the number of its page, so that a mark learns both by one look.
+///
 /// # Invariants
 ///
 /// The state is [`STRICT`], or there is a fence. It becomes [`STRICT`] when every mark that was begun in another
 /// state is past a barrier; so whoever reads [`STRICT`] owes nothing.
+///
+/// `checked` is at most [`CHECKED`], and the state is `checked` or more than [`CHECKED`].
 pub(crate) struct Discipline {
     state: AtomicU8,
+    checked: u8,
     fence: Option<Fence>,
 }
 
-/// Marks look first.
-const CHECKED: u8 = 0;
+/// Marks look first, as in all states below, which are shifts.
+const CHECKED: u8 = 64;
 /// Marks lock; all that looked are past.
-const STRICT: u8 = 1;
+const STRICT: u8 = 65;
 /// Marks lock, since a fence failed; one that looked may still be on its way.
-const UNSETTLED: u8 = 2;
+const UNSETTLED: u8 = 66;
 /// As [`UNSETTLED`], while somebody calls the fence to end that.
-const SETTLING: u8 = 3;
+const SETTLING: u8 = 67;
 /// Nothing is marked. Only the room `switched` lets a bitmap be so.
-const OFF: u8 = 4;
+const OFF: u8 = 68;
 
 impl Discipline {
-    /// Marks that look first, if there is a fence to be had.
-    pub(crate) fn best() -> Self {
+    /// Marks that look first, if there is a fence to be had. An offset shifted by `shift` is the number of its page, if there
+    /// is such a number.
+    pub(crate) fn best(shift: Option<u32>) -> Self {
         match Fence::register() {
-            // INVARIANT: there is a fence.
-            Ok(fence) => Self { state: AtomicU8::new(CHECKED), fence: Some(fence) },
-            Err(_) => Self::strict(),
+            Ok(fence) => Self::look(shift_or_none(shift), fence),
+            Err(_) => Self::strict(shift),
         }
     }
 
-    pub(crate) fn strict() -> Self {
+    pub(crate) fn strict(shift: Option<u32>) -> Self {
         // INVARIANT: there was no mark yet.
-        Self { state: AtomicU8::new(STRICT), fence: None }
+        Self { state: AtomicU8::new(STRICT), checked: shift_or_none(shift), fence: None }
+    }
+
+    /// Marks that look first, of which `checked` is the state.
+    fn look(checked: u8, fence: Fence) -> Self {
+        // INVARIANT: there is a fence.
+        Self { state: AtomicU8::new(checked), checked, fence: Some(fence) }
     }
 
     /// The same for bits of their own, which nobody has marked yet.
     pub(crate) fn anew(&self) -> Self {
         match (self.fence, self.marking()) {
-            (Some(fence), Marking::Checked) => {
-                // INVARIANT: there is a fence.
-                Self { state: AtomicU8::new(CHECKED), fence: Some(fence) }
-            }
-            _ => Self::strict(),
+            (Some(fence), Marking::Checked) => Self::look(self.checked, fence),
+            // INVARIANT: there was no mark yet.
+            _ => Self { state: AtomicU8::new(STRICT), checked: self.checked, fence: None },
         }
     }
 
     pub(crate) fn marking(&self) -> Marking {
         match self.state.load(Ordering::Relaxed) {
-            CHECKED | OFF => Marking::Checked,
+            ..=CHECKED | OFF => Marking::Checked,
             _ => Marking::Strict,
         }
     }
@@ -74,7 +83,14 @@ impl Discipline {
     /// Whether a mark may look first, and leave it at that. The light half of the fence comes before this.
     #[inline(always)]
     pub(crate) fn looks(&self) -> bool {
-        self.state.load(Ordering::Relaxed) == CHECKED
+        self.state.load(Ordering::Relaxed) <= CHECKED
+    }
+
+    /// As [`looks`](Self::looks), with what shifts an offset to the number of its page, if a shift does.
+    #[inline(always)]
+    pub(crate) fn look_by(&self) -> Option<u32> {
+        let state = self.state.load(Ordering::Relaxed);
+        (state < CHECKED).then_some(u32::from(state))
     }
 
     /// Whether nothing is to be marked. The light half of the fence comes before this.
@@ -127,13 +143,13 @@ impl Discipline {
     /// Lets nothing be marked, if there is a fence to end that by. Marks on their way may still come.
     pub(crate) fn turn_off(&self) {
         // INVARIANT: there is a fence, as the state is not `STRICT`.
-        self.turn(|state| (state == CHECKED).then_some(OFF));
+        self.turn(|state| (state <= CHECKED).then_some(OFF));
     }
 
     /// Lets everything be marked again. What is written before the next [`fence`](Self::fence) may not be.
     pub(crate) fn turn_on(&self) {
         // INVARIANT: there is a fence, as the state is not `STRICT`.
-        self.turn(|state| (state == OFF).then_some(CHECKED));
+        self.turn(|state| (state == OFF).then_some(self.checked));
     }
 
     /// Changes the state as `to` says of the present one.
@@ -141,4 +157,9 @@ impl Discipline {
         // Acquire and release: with a change of the state goes what was known when it was made.
         let _unchanged = self.state.fetch_update(Ordering::AcqRel, Ordering::Acquire, to).is_err();
     }
+}
+
+/// The state in which marks look, of pages that are found by that shift, or by none.
+fn shift_or_none(shift: Option<u32>) -> u8 {
+    shift.and_then(|shift| u8::try_from(shift).ok()).map_or(CHECKED, |shift| shift.min(CHECKED))
 }

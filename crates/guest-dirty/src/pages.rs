@@ -69,15 +69,9 @@ impl Pages {
         }
     }
 
-    /// The one page that has all of `len` bytes from `offset` on, which may be past the end; found by a shift, or not at all.
-    #[inline(always)]
-    pub(crate) fn only(&self, offset: usize, len: usize) -> Option<usize> {
-        let (end, shift) = (offset.checked_add(len)?, self.shift?);
-        if len == 0 {
-            return None;
-        }
-        // Where the two differ is below the number of the page.
-        ((offset ^ (end - 1)) >> shift == 0).then_some(offset >> shift)
+    /// What shifts an offset to the number of its page, if a shift does.
+    pub(crate) fn shift(&self) -> Option<u32> {
+        self.shift
     }
 
     /// All pages, if there are any.
@@ -134,6 +128,16 @@ impl Pages {
         let start = page * size;
         end.min(start.saturating_add(size)).saturating_sub(offset.max(start))
     }
+}
+
+/// The one page that has all of `len` bytes from `offset` on, if there is such a page; it may be past the end. `shift` is that of
+/// the pages' [`shift`](Pages::shift).
+#[inline(always)]
+pub(crate) fn only(offset: usize, len: usize, shift: u32) -> Option<usize> {
+    // Of no byte there is no last one: then, or past the end of all numbers, another way answers.
+    let last = offset.checked_add(len)?.wrapping_sub(1);
+    let page = offset >> shift;
+    (len != 0 && last >> shift == page).then_some(page)
 }
 
 impl Span {
