@@ -12,6 +12,7 @@ use nix::sys::stat::{FileStat, SFlag, fstat};
 use crate::error::{Error, Result};
 use crate::mapping::Mapping;
 use crate::pages::{huge_page, page_size};
+use crate::placement::Wishes;
 use crate::region::MmapRegion;
 use crate::span::GuestSpan;
 use crate::sys;
@@ -34,6 +35,7 @@ pub struct MmapRegionBuilder<B = ()> {
     file_offset: Option<FileOffset>,
     place: Place,
     hugetlbfs: Option<bool>,
+    wishes: Wishes,
     bitmap: B,
 }
 
@@ -75,6 +77,7 @@ impl<B: Bitmap> MmapRegionBuilder<B> {
             file_offset: None,
             place: Place::Anywhere,
             hugetlbfs: None,
+            wishes: Wishes::default(),
             bitmap,
         }
     }
@@ -110,6 +113,32 @@ impl<B: Bitmap> MmapRegionBuilder<B> {
     #[must_use]
     pub fn with_hugetlbfs(mut self, hugetlbfs: bool) -> Self {
         self.hugetlbfs = Some(hugetlbfs);
+        self
+    }
+
+    /// Lets the memory be of transparent huge pages (`MADV_HUGEPAGE`), wherever a whole one fits: that is for the system to
+    /// choose. In a [span](GuestSpan) they fit where they do in the guest.
+    ///
+    /// [`MmapRegion::placement`] tells whether the system knows of them; for files it needs one that has them, such as a memfd
+    /// where `/sys/kernel/mm/transparent_hugepage/shmem_enabled` is `advise`.
+    #[must_use]
+    pub fn with_transparent_huge_pages(mut self) -> Self {
+        self.wishes.transparent_huge_pages = true;
+        self
+    }
+
+    /// Has all pages there before the memory is used (`MADV_POPULATE_WRITE`, or `MADV_POPULATE_READ` if it is read-only; Linux
+    /// 5.14), so that no access waits for one. It takes as long as the system needs to fill them with zeros. No byte
+    /// changes, and none is marked dirty.
+    ///
+    /// Pages that cannot be had are an error here, where without it the first access would be a signal: of a file on a disk
+    /// that is full, or of huge pages that were not reserved.
+    ///
+    /// An older system has no way to do this that writes nothing, which would be the guest's bytes if the memory is shared: so it
+    /// is not done then, and [`MmapRegion::placement`] tells. Nor is it done for memory without access.
+    #[must_use]
+    pub fn with_prefault(mut self) -> Self {
+        self.wishes.prefault = true;
         self
     }
 
@@ -172,6 +201,7 @@ impl<B: Bitmap> MmapRegionBuilder<B> {
             // SAFETY: the promise of `with_raw_mmap_pointer`: the bytes are mapped as long as the region lives.
             Place::Given(addr) => unsafe { Mapping::foreign(addr, self.size) }?,
         };
+        let placement = self.wishes.ask(mapping.addr(), mapping.size(), prot)?;
         let hugetlbfs = self.hugetlbfs.or(huge_page(file, flags).map(|_| true));
         // INVARIANT: it was mapped with this protection, or is valid for it by the promise of `with_raw_mmap_pointer`.
         Ok(MmapRegion {
@@ -181,6 +211,7 @@ impl<B: Bitmap> MmapRegionBuilder<B> {
             prot,
             flags,
             hugetlbfs,
+            placement,
         })
     }
 }

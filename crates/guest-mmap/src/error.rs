@@ -72,6 +72,12 @@ pub enum Error {
     /// The system refused to map, move or unmap.
     #[error("the operating system refused the mapping")]
     Mmap(#[source] std::io::Error),
+    /// The system knows of transparent huge pages, and failed to note that these bytes may be of them.
+    #[error("the operating system refused transparent huge pages")]
+    HugePages(#[source] std::io::Error),
+    /// The pages could not all be had: there is no more memory, or the file cannot give them.
+    #[error("the pages of the mapping could not be prefaulted")]
+    Prefault(#[source] std::io::Error),
 }
 
 /// The result of mapping memory.

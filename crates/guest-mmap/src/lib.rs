@@ -26,6 +26,13 @@
 //! slice, one copy, and one system call. A [`GuestSpan`] has room for memory that is plugged in later, for which the same holds.
 //! (Regions with a dirty bitmap each stay apart; with [views of one](https://docs.rs/guest-dirty) they do not.)
 //!
+//! # Pages that are there
+//!
+//! Memory has no pages before it is accessed, and then one small one for each place: a guest that starts waits for many.
+//! [`with_prefault`](MmapRegionBuilder::with_prefault) gets them all at once, and
+//! [`with_transparent_huge_pages`](MmapRegionBuilder::with_transparent_huge_pages) lets them be large. What came of it is told by
+//! [`MmapRegion::placement`]. Neither is done unless it is asked for.
+//!
 //! # Promises
 //!
 //! - Memory stays mapped as long as a region, a map that has it, or a slice of it lives.
@@ -46,6 +53,7 @@ mod ledger;
 mod reserved;
 mod span;
 mod mapping;
+mod placement;
 mod region;
 mod builder;
 mod guest_region;
@@ -55,6 +63,7 @@ pub use error::{Error as MmapRegionError, Result as MmapRegionResult};
 pub use guest_region::{FromRangesError, GuestRegionMmap};
 pub use guest_volatile::NewBitmap;
 pub use leaks::leaked_bytes;
+pub use placement::{Placement, Wish};
 pub use region::MmapRegion;
 pub use span::GuestSpan;
 

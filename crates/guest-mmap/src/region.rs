@@ -13,6 +13,7 @@ use nix::sys::stat::{SFlag, fstat};
 
 use crate::error::Result;
 use crate::mapping::Mapping;
+use crate::placement::Placement;
 use crate::sys;
 
 /// A piece of memory that is mapped into this process, with a dirty bitmap.
@@ -36,6 +37,7 @@ pub struct MmapRegion<B = ()> {
     pub(crate) prot: i32,
     pub(crate) flags: i32,
     pub(crate) hugetlbfs: Option<bool>,
+    pub(crate) placement: Placement,
 }
 
 impl<B> MmapRegion<B> {
@@ -77,6 +79,11 @@ impl<B> MmapRegion<B> {
     /// Whether the memory is of huge pages by hugetlbfs: as noted, or found when it was mapped.
     pub fn is_hugetlbfs(&self) -> Option<bool> {
         self.hugetlbfs
+    }
+
+    /// What came of the wishes for the memory's pages, when it was mapped.
+    pub fn placement(&self) -> Placement {
+        self.placement
     }
 
     /// The dirty bitmap.
@@ -124,6 +131,7 @@ impl<B> MmapRegion<B> {
             prot: self.prot,
             flags: self.flags,
             hugetlbfs: self.hugetlbfs,
+            placement: self.placement,
         }
     }
 

@@ -256,3 +256,33 @@ fn what_is_not_reserved_by_wish_is_not_reserved() {
     let region = MmapRegion::<()>::build(Some(file), size, RW, flags).unwrap();
     assert_eq!((region.flags(), region.is_hugetlbfs()), (flags, Some(true)));
 }
+
+#[rstest]
+#[case::anonymous(false)]
+#[case::of_a_file(true)]
+fn missing_huge_pages_are_an_error_if_they_are_to_be_there(#[case] of_file: bool) {
+    // Not reserved by wish; but who asks for the pages hears that there are none, and gets no signal.
+    let _alone = alone();
+    let Some(page_size) = meminfo("Hugepagesize").map(|size| size * 1024) else {
+        println!("skipped: no huge pages");
+        return;
+    };
+    let size = (free_pages() + 1) * page_size;
+    let builder = MmapRegionBuilder::<()>::new(size).with_prefault();
+    let builder = if of_file {
+        let Some(file) = huge_file(size) else {
+            println!("skipped: no files of huge pages");
+            return;
+        };
+        builder.with_file_offset(file).with_mmap_flags(MAP_SHARED | libc::MAP_NORESERVE)
+    } else {
+        let flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_HUGETLB | libc::MAP_NORESERVE;
+        builder.with_mmap_flags(flags)
+    };
+    match builder.build() {
+        Err(error) => assert!(matches!(error, MmapRegionError::Prefault(_)), "{error:?}"),
+        // The system gets more pages when it has to.
+        Ok(region) => region.get_ref::<u8>(size - 1).unwrap().store(7),
+    }
+    assert_eq!(leaked_bytes(), 0);
+}

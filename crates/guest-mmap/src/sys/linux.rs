@@ -1,6 +1,7 @@
-//! What Linux has of its own: huge pages, mappings that move, sizes of block devices, and names of open files.
+//! What Linux has of its own: huge pages, pages before they are used, mappings that move, sizes of block devices, and names of
+//! open files.
 
-#![expect(unsafe_code, reason = "moves mappings, and maps where nothing is")]
+#![expect(unsafe_code, reason = "moves mappings, maps where nothing is, and gives advice on pages")]
 
 use std::fs::{self, File};
 use std::io;
@@ -8,7 +9,10 @@ use std::num::NonZeroUsize;
 use std::os::fd::AsRawFd;
 use std::ptr::NonNull;
 
-use nix::sys::mman::{MRemapFlags, MapFlags, ProtFlags, mmap_anonymous, mremap, munmap};
+use nix::errno::Errno;
+use nix::sys::mman::{
+    MRemapFlags, MapFlags, MmapAdvise, ProtFlags, madvise, mmap_anonymous, mremap, munmap,
+};
 use nix::sys::stat::{major, minor};
 use nix::sys::statfs::{HUGETLBFS_MAGIC, fstatfs};
 
@@ -51,6 +55,33 @@ pub(crate) fn reserve_hole(addr: NonNull<u8>, len: NonZeroUsize) -> bool {
             false
         }
         Err(_) => false,
+    }
+}
+
+/// Lets the pages of `len` bytes at `addr`, the start of a page, be transparent huge ones. Says whether there are such.
+pub(crate) fn allow_huge_pages(addr: NonNull<u8>, len: usize) -> io::Result<bool> {
+    // SAFETY: how large pages are changes no byte and no protection, whoever the memory belongs to.
+    is_known(unsafe { madvise(addr.cast(), len, MmapAdvise::MADV_HUGEPAGE) })
+}
+
+/// Gets the pages of `len` bytes at `addr`, the start of a page, as a write to each would. Says whether the system can.
+pub(crate) fn populate_for_writing(addr: NonNull<u8>, len: usize) -> io::Result<bool> {
+    // SAFETY: the advice has the faults of a write, and writes nothing: no byte changes, whoever the memory belongs to.
+    is_known(unsafe { madvise(addr.cast(), len, MmapAdvise::MADV_POPULATE_WRITE) })
+}
+
+/// Gets the pages of `len` bytes at `addr`, the start of a page, as a read of each would. Says whether the system can.
+pub(crate) fn populate_for_reading(addr: NonNull<u8>, len: usize) -> io::Result<bool> {
+    // SAFETY: nothing is written, so no byte changes, whoever the memory belongs to.
+    is_known(unsafe { madvise(addr.cast(), len, MmapAdvise::MADV_POPULATE_READ) })
+}
+
+/// Whether an advice was taken, or is one that the kernel does not know, or not for this kind of memory (`madvise(2)`: EINVAL).
+fn is_known(advised: nix::Result<()>) -> io::Result<bool> {
+    match advised {
+        Ok(()) => Ok(true),
+        Err(Errno::EINVAL) => Ok(false),
+        Err(errno) => Err(errno.into()),
     }
 }
 

@@ -1,4 +1,5 @@
-//! Other Unix systems: no huge pages, no mappings that move, no sizes of block devices, no names of open files.
+//! Other Unix systems: no huge pages, no pages before they are used, no mappings that move, no sizes of block devices, no names
+//! of open files.
 
 #![expect(unsafe_code, reason = "has the functions that are unsafe elsewhere")]
 
@@ -32,6 +33,21 @@ pub(crate) unsafe fn move_mapping(
 /// There is no way to map only where nothing is.
 pub(crate) fn reserve_hole(_addr: NonNull<u8>, _len: NonZeroUsize) -> bool {
     false
+}
+
+/// None are known.
+pub(crate) fn allow_huge_pages(_addr: NonNull<u8>, _len: usize) -> io::Result<bool> {
+    Ok(false)
+}
+
+/// There is no way.
+pub(crate) fn populate_for_writing(_addr: NonNull<u8>, _len: usize) -> io::Result<bool> {
+    Ok(false)
+}
+
+/// There is no way.
+pub(crate) fn populate_for_reading(_addr: NonNull<u8>, _len: usize) -> io::Result<bool> {
+    Ok(false)
 }
 
 /// None is known.
