@@ -136,3 +136,29 @@ pub fn map_and_unmap(layout: &Layout, count: u64) -> Duration {
     }
     start.elapsed()
 }
+
+/// Maps memory of so many bytes, gives advice on it and unmaps it, so many times; returns how long it took without the last.
+///
+/// # Panics
+///
+/// If the system has no memory for it, or does not take the advice.
+pub fn map_and_advise(len: usize, advices: &[i32], count: u64) -> Duration {
+    let mut took = Duration::ZERO;
+    for _ in 0..count {
+        let start = Instant::now();
+        let prot = libc::PROT_READ | libc::PROT_WRITE;
+        let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE;
+        // SAFETY: a new mapping at an address of the system's choice changes nothing that exists.
+        let addr = unsafe { libc::mmap(ptr::null_mut(), len, prot, flags, -1, 0) };
+        assert_ne!(addr, libc::MAP_FAILED, "there is address space");
+        for &advice in advices {
+            // SAFETY: it was mapped above with this length, and nobody else knows of it.
+            let taken = unsafe { libc::madvise(addr, len, advice) };
+            assert_eq!(taken, 0, "{}", io::Error::last_os_error());
+        }
+        took += start.elapsed();
+        // SAFETY: as for the advice; and this is the last use.
+        unsafe { libc::munmap(addr, len) };
+    }
+    took
+}

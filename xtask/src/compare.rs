@@ -70,12 +70,13 @@ pub(crate) fn run(workspace: &Workspace, package: &str, options: &Options) -> Re
     let counts = instructions::kept()?;
     let judge = |target| Judged { target, verdict: judge::judge(target, &runs, &counts) };
     let rows: Vec<_> = targets.into_iter().map(judge).collect();
-    println!("\n{}\n\n{}", machine.line(), table::text(&rows));
+    let (profile, run) = runs.first().context("no profile was run")?;
+    let head = format!("{}. {}", machine.line(), table::raw_read(&run.measured, *profile));
+    println!("\n{head}\n\n{}", table::text(&rows));
     let json = json::whole(&machine, options.rounds, &rows, &runs);
     write(&home.join("compare.json"), &format!("{json:#}\n"))?;
-    let figures = format!("{}\n\n{}", machine.line(), table::markdown(&rows));
+    let figures = format!("{head}\n\n{}", table::markdown(&rows));
     write(&home.join("performance.md"), &figures)?;
-    let (profile, run) = runs.first().context("no profile was run")?;
     let svg = chart::svg(&machine, profile.says(), &run.measured)?;
     write(&home.join("performance.svg"), &svg)?;
     if options.is_whole() {

@@ -14,8 +14,8 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use guest_dirty::{AtomicBitmap, DEFAULT_PAGE_SIZE, HarvestBuffer};
-use guest_memory::{GuestAddress, PositionalBytes as _};
-use guest_mmap::{GuestMemoryMmap, GuestRegionMmap, NewBitmap};
+use guest_memory::{GuestAddress, GuestRange, PositionalBytes as _};
+use guest_mmap::{GuestMemoryMmap, GuestRegionMmap, GuestSpan, NewBitmap};
 
 use crate::compare::contestant::{Memory, Object, Record, Space};
 use crate::layout::Layout;
@@ -331,6 +331,19 @@ impl<B: NewBitmap + Send + Sync + Clone + 'static> Ours<B> {
             GuestRegionMmap::from_range(GuestAddress(start), len, None).expect("it can be mapped")
         };
         let regions = layout.ranges().iter().map(region).collect();
+        Self(GuestMemoryMmap::from_regions(regions).expect("the ranges make a map"))
+    }
+
+    /// A map in a span that is made for it by hand, as it is where more memory may come.
+    pub(crate) fn in_span(layout: &Layout) -> Self {
+        let ranges = layout.ranges();
+        let end = ranges.last().map_or(0, |&(start, len)| start + len as u64);
+        let range = GuestRange::new(GuestAddress(0), end).expect("it does not wrap");
+        let span = GuestSpan::new(range).expect("there is address space");
+        let region = |&(start, len): &(u64, usize)| {
+            span.map_region(GuestAddress(start), len, None).expect("it can be mapped")
+        };
+        let regions = ranges.iter().map(region).collect();
         Self(GuestMemoryMmap::from_regions(regions).expect("the ranges make a map"))
     }
 }

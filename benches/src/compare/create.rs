@@ -22,6 +22,7 @@ pub(crate) fn create(session: &Session) {
         group.add("ours", move |count| make(count, || <Ours<()>>::map(layout)));
         group.add("facade", move |count| make(count, || <Facade<()>>::map(layout)));
         group.add("scattered", move |count| make(count, || <Ours<()>>::scattered(layout)));
+        group.add("span", move |count| make(count, || <Ours<()>>::in_span(layout)));
         group.run();
     }
 }

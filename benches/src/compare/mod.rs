@@ -23,6 +23,7 @@ mod snapshot;
 mod files;
 mod walk;
 mod create;
+mod prefault;
 mod sizes;
 mod programs;
 

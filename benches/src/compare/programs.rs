@@ -6,7 +6,7 @@
 use crate::compare::maps::{Plain, Recorded};
 use crate::compare::session::{Company, Session, Setting};
 use crate::compare::{
-    create, dirty, files, harvest, lookups, objects, sizes, slices, snapshot, walk,
+    create, dirty, files, harvest, lookups, objects, prefault, sizes, slices, snapshot, walk,
 };
 use crate::layout::Layout;
 
@@ -29,6 +29,7 @@ pub fn company() {
     }
     harvest::all(&session);
     create::create(&session);
+    prefault::all(&session);
     sizes::all(&session);
 }
 

@@ -1,5 +1,7 @@
 //! How long what is returned is, in bytes.
 
+use guest_memory::WindowError;
+
 use crate::compare::session::Session;
 
 /// An access's result, empty and with an integer, by each contestant.
@@ -12,4 +14,7 @@ pub(crate) fn all(session: &Session) {
     session.tell_size("result_u32", "0.18", size_of::<vm_memory::GuestMemoryResult<u32>>());
     session.tell_size("result_u32", "ours", size_of::<guest_memory::GuestMemoryResult<u32>>());
     session.tell_size("result_u32", "facade", size_of::<facade::GuestMemoryResult<u32>>());
+    // Nobody else has windows.
+    session.tell_size("window_error", "ours", size_of::<Result<(), WindowError>>());
+    session.tell_size("window_result_u32", "ours", size_of::<Result<u32, WindowError>>());
 }

@@ -1,7 +1,7 @@
 //! Whether a target is met: in every profile, by every contestant that it is for.
 
 use crate::compare::measured::{Cell, Measured, median};
-use crate::compare::targets::{Cells, Figure, Measure, Over, READ, Scale, Target};
+use crate::compare::targets::{Cells, Figure, Measure, Over, Target};
 use crate::instructions::Counts;
 use crate::profiles::Profile;
 
@@ -28,7 +28,7 @@ pub(super) struct Figures {
     /// The contestant that comes out worst.
     pub(super) variant: String,
     pub(super) figure: f64,
-    /// What it may be at most, here; or at least, for a speedup.
+    /// What it may be at most; or at least, for a speedup.
     pub(super) limit: f64,
     /// The raw contestant's time in nanoseconds, if there is one.
     pub(super) raw: Option<f64>,
@@ -92,68 +92,54 @@ fn of_cells(wanted: &Cells, profile: Profile, measured: &Measured) -> Judged {
     for by in wanted.by {
         let of_by: Vec<_> =
             cells.iter().filter_map(|cell| one(wanted, cell, by, measured)).collect();
-        let Some((figure, limit)) = over(wanted.over, of_by) else {
-            return Err(format!("no program has `{by}` for it"));
-        };
-        judged.push((*by, figure, limit));
+        let figure = over(wanted.over, of_by);
+        judged.push((*by, figure.ok_or_else(|| format!("no program has `{by}` for it"))?));
     }
-    let worst = judged.iter().max_by(|one, other| (one.1 / one.2).total_cmp(&(other.1 / other.2)));
-    let &(variant, figure, limit) = worst.ok_or("it is for nobody")?;
+    let worst = judged.iter().max_by(|one, other| one.1.total_cmp(&other.1));
+    let &(variant, figure) = worst.ok_or("it is for nobody")?;
     let beside = PUBLISHED.iter().chain(&["facade"]).filter(|name| !wanted.by.contains(name));
     let others = beside.filter_map(|name| {
         let figures = cells.iter().filter_map(|cell| one(wanted, cell, name, measured)).collect();
-        Some(((*name).to_owned(), over(wanted.over, figures)?.0))
+        Some(((*name).to_owned(), over(wanted.over, figures)?))
     });
-    let ours = judged.iter().map(|(name, figure, _)| ((*name).to_owned(), *figure));
+    let ours = judged.iter().map(|(name, figure)| ((*name).to_owned(), *figure));
     let raw = cells.iter().filter_map(|cell| measured.time(cell, "raw")).collect();
     Ok(Figures {
         profile,
         variant: variant.to_owned(),
         figure,
-        limit,
+        limit: wanted.at_most,
         raw: median(raw),
         all: others.chain(ours).collect(),
     })
 }
 
-/// The figure of a contestant in a cell, and its limit here.
-fn one(wanted: &Cells, cell: &Cell, variant: &str, measured: &Measured) -> Option<(f64, f64)> {
-    let figure = match wanted.figure {
-        Figure::Ratio => measured.ratio(cell, variant, "raw")?,
-        Figure::Time => measured.time(cell, variant)?,
-        Figure::Extra => measured.difference(cell, variant, "plain")?,
+/// The figure of a contestant in a cell.
+fn one(wanted: &Cells, cell: &Cell, variant: &str, measured: &Measured) -> Option<f64> {
+    match wanted.figure {
+        Figure::Ratio => measured.ratio(cell, variant, "raw"),
+        Figure::Time => measured.time(cell, variant),
+        Figure::Extra => measured.difference(cell, variant, "plain"),
+        Figure::OfLocked => Some(measured.time(cell, variant)? / raw(measured, "locked")?),
         Figure::Growth { from, to } => {
             let small = cell.case.split(' ').any(|word| word == from).then(|| cell.clone())?;
             let words = small.case.split(' ').map(|word| if word == from { to } else { word });
             let large = Cell { case: words.collect::<Vec<_>>().join(" "), ..small.clone() };
-            measured.ratio(&large, variant, "raw")? / measured.ratio(&small, variant, "raw")?
+            Some(measured.ratio(&large, variant, "raw")? / measured.ratio(&small, variant, "raw")?)
         }
-    };
-    let factor = match wanted.scale {
-        Scale::No => 1.0,
-        Scale::Read => raw(measured, "control")? / READ,
-        Scale::Locked => raw(measured, "locked")?,
-        Scale::Published(there) => measured.time(cell, "0.18")? / there,
-    };
-    Some((figure, wanted.at_most * factor))
+    }
 }
 
 /// The raw contestant's time in a row that has one case.
-fn raw(measured: &Measured, row: &str) -> Option<f64> {
+pub(super) fn raw(measured: &Measured, row: &str) -> Option<f64> {
     measured.cells(row).find_map(|cell| measured.time(cell, "raw"))
 }
 
-/// One figure out of several, with its limit.
-fn over(over: Over, mut figures: Vec<(f64, f64)>) -> Option<(f64, f64)> {
+/// One figure out of several.
+fn over(over: Over, figures: Vec<f64>) -> Option<f64> {
     match over {
-        Over::Median => {
-            let limit = figures.first()?.1;
-            Some((median(figures.into_iter().map(|(figure, _)| figure).collect())?, limit))
-        }
-        Over::Worst => {
-            figures.sort_by(|one, other| (one.0 / one.1).total_cmp(&(other.0 / other.1)));
-            figures.pop()
-        }
+        Over::Median => median(figures),
+        Over::Worst => figures.into_iter().max_by(f64::total_cmp),
     }
 }
 

@@ -1,7 +1,9 @@
 //! The table: a row a target, as text and as Markdown.
 
-use crate::compare::judge::{Figures, Verdict};
-use crate::compare::targets::{Figure, Measure, Target};
+use crate::compare::judge::{Figures, Verdict, raw};
+use crate::compare::measured::Measured;
+use crate::compare::targets::{Figure, Measure, READ, Target};
+use crate::profiles::Profile;
 
 /// A target and what came of it.
 #[derive(Debug)]
@@ -51,6 +53,16 @@ pub(super) fn markdown(rows: &[Judged]) -> String {
     lines.push(String::new());
     lines.push(summary(rows));
     lines.join("\n")
+}
+
+/// How fast this machine is, beside the one where the limits in nanoseconds were set.
+pub(super) fn raw_read(measured: &Measured, profile: Profile) -> String {
+    let here = raw(measured, "control").map_or_else(|| "unknown".to_owned(), time);
+    format!(
+        "A raw read of hot memory: {here} here ({}), {} where the limits in ns were set.",
+        profile.name(),
+        time(READ)
+    )
 }
 
 /// How many are met.
@@ -104,7 +116,7 @@ impl Judged {
     fn show(&self, figure: f64, judged: bool) -> String {
         match &self.target.measure {
             Measure::Cells(cells) => match cells.figure {
-                Figure::Ratio | Figure::Growth { .. } => ratio(figure),
+                Figure::Ratio | Figure::Growth { .. } | Figure::OfLocked => ratio(figure),
                 Figure::Time | Figure::Extra => time(figure),
             },
             Measure::Bytes { .. } => format!("{figure:.0} B"),

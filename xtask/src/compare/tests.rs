@@ -5,7 +5,7 @@ use crate::compare::machine::Machine;
 use crate::compare::measured::{Measured, median};
 use crate::compare::options::Options;
 use crate::compare::table::{Judged, markdown, summary, text};
-use crate::compare::targets::{Cells, Figure, Measure, Over, Scale, TARGETS, Target};
+use crate::compare::targets::{Cells, Figure, Measure, Over, TARGETS, Target};
 use crate::compare::{chart, document, json};
 use crate::instructions::Counts;
 use crate::profiles::Profile;
@@ -26,7 +26,7 @@ fn run(lines: &[String]) -> Run {
 /// A target of a ratio to raw.
 const fn target(over: Over, figure: Figure, at_most: f64) -> Target {
     let (rows, words, by) = (&["read"], &[], &["ours", "facade"]);
-    let cells = Cells { rows, words, by, figure, over, at_most, scale: Scale::No };
+    let cells = Cells { rows, words, by, figure, over, at_most };
     Target { group: "g", row: "a row", says: "at most", measure: Measure::Cells(cells) }
 }
 
@@ -99,25 +99,25 @@ fn growth_is_from_one_case_to_the_same_with_another_word() {
 }
 
 #[test]
-fn a_limit_in_nanoseconds_is_scaled_by_what_both_machines_have_done() {
+fn a_limit_in_nanoseconds_is_the_one_stated_however_slow_the_machine() {
     let mut slow = reads(["2,2,2"; 2], ["2,2,2"; 2]);
-    let control = line("control", "u32 hot", "raw", "0.48,0.48,0.48");
-    let locked = line("locked", "fetch_or", "raw", "5,5,5");
-    slow.measured.read(&format!("{control}\n{locked}")).unwrap();
-    let mut wanted = target(Over::Worst, Figure::Time, 1.0);
-    let limits =
-        [(Scale::No, 1.0), (Scale::Read, 2.0), (Scale::Published(3.0), 3.0), (Scale::Locked, 5.0)];
-    for (scale, limit) in limits {
-        let Measure::Cells(cells) = &mut wanted.measure else { unreachable!() };
-        cells.scale = scale;
-        let verdict = judged(&wanted, &[(Profile::Fat, run_again(&slow))]);
-        assert_eq!(verdict.figures().unwrap().limit, limit, "{scale:?}");
-        assert_eq!(verdict.word() == "met", limit >= 2.0);
-    }
+    slow.measured.read(&line("control", "u32 hot", "raw", "0.48,0.48,0.48")).unwrap();
+    let runs = [(Profile::Fat, slow)];
+    let verdict = judged(&target(Over::Worst, Figure::Time, 1.5), &runs);
+    assert_eq!((verdict.word(), verdict.figures().unwrap().limit), ("missed", 1.5));
+    assert_eq!(word(&target(Over::Worst, Figure::Time, 2.0), &runs), "met");
 }
 
-fn run_again(run: &Run) -> Run {
-    Run { measured: run.measured.clone(), queue: None }
+#[test]
+fn what_takes_less_than_a_half_of_a_locked_instruction_has_none() {
+    let mut run = reads(["2,2,2"; 2], ["2,2,2"; 2]);
+    let wanted = target(Over::Worst, Figure::OfLocked, 0.5);
+    run.measured.read(&line("locked", "fetch_or", "raw", "4,4,4")).unwrap();
+    let runs = [(Profile::Fat, run)];
+    let verdict = judged(&wanted, &runs);
+    assert_eq!((verdict.word(), verdict.figures().unwrap().figure), ("met", 0.5));
+    let (target, nothing_locked) = (&wanted, [(Profile::Fat, reads(["2"; 2], ["2"; 2]))]);
+    assert_eq!(word(target, &nothing_locked), "not measured");
 }
 
 #[test]
