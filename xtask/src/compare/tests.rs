@@ -197,11 +197,22 @@ fn the_json_has_every_target_and_every_cell() {
 fn the_chart_has_the_measured_operations_the_date_and_the_machine() {
     let (_, runs) = everything();
     let svg = chart::svg(&machine(), "a profile", &runs[0].1.measured).unwrap();
-    for word in ["<svg", "read a u32", "512 regions", "guest-memory", "vm-memory 0.18", "2.0x"] {
+    for word in [
+        "<svg",
+        "What an access to guest memory costs",
+        "on a logarithmic scale: the further left a bar ends, the better",
+        "read a u32",
+        "512 regions",
+        "vm-memory 0.18",
+        "our vm-memory, the drop-in",
+        "2.0x",
+    ] {
         assert!(svg.contains(word), "no {word} in {svg}");
     }
     assert!(svg.contains("2026-01-02") && svg.contains("a processor") && svg.contains("a profile"));
     assert!(!svg.contains("virtio chain"), "it was not measured");
+    // A contestant is a bar for each of the two operations, and one in the legend.
+    assert_eq!(svg.matches("fill=\"#D0561C\"").count(), 3, "{svg}");
 }
 
 #[test]
