@@ -166,7 +166,7 @@ impl<B: Bitmap> MmapRegionBuilder<B> {
     }
 
     /// Asks for memory that is mapped already, at a page's start. It is not unmapped with the region, and what else is
-    /// asked for is noted, not checked.
+    /// asked for is noted, not checked. The wishes for pages are asked of the system all the same.
     ///
     /// # Safety
     ///

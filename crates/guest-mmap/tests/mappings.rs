@@ -16,7 +16,7 @@ use guest_dirty::AtomicBitmap;
 use guest_memory::{FileOffset, VolatileMemory};
 use guest_mmap::{
     FromRangesError, GuestMemoryMmap, GuestRegionMmap, MmapRegion, MmapRegionBuilder,
-    MmapRegionError, leaked_bytes,
+    MmapRegionError, Wish, leaked_bytes,
 };
 use libc::{
     MAP_ANONYMOUS, MAP_FIXED, MAP_FIXED_NOREPLACE, MAP_GROWSDOWN, MAP_NORESERVE, MAP_PRIVATE,
@@ -415,4 +415,21 @@ fn errors_keep_their_cause() {
     fn is_static<E: Error + Send + Sync + 'static>() {}
     is_static::<MmapRegionError>();
     is_static::<FromRangesError>();
+}
+
+#[test]
+fn pages_of_given_memory_are_there_if_they_are_asked_for() {
+    let owner = MmapRegionBuilder::<()>::new(0x4000).build().unwrap();
+    let builder = MmapRegionBuilder::<()>::new(0x2000).with_prefault();
+    // SAFETY: the owner outlives the region, is writable, and has more bytes.
+    let region = unsafe { builder.with_raw_mmap_pointer(owner.as_ptr()) }.build().unwrap();
+    assert_eq!((region.owned(), region.placement().prefault), (false, Wish::Granted));
+    let is_there = |page: usize| {
+        let (mut there, addr) = (0, owner.as_ptr().wrapping_add(page * 0x1000));
+        // SAFETY: the page is of the owner's mapping, and the answer has room for one.
+        let told = unsafe { libc::mincore(addr.cast(), 1, &raw mut there) };
+        assert_eq!(told, 0);
+        there & 1 == 1
+    };
+    assert_eq!([0, 1, 2, 3].map(is_there), [true, true, false, false]);
 }
