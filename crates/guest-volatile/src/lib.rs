@@ -84,6 +84,8 @@ mod lent_iovecs;
 #[cfg(feature = "alloc")]
 mod owned;
 #[cfg(feature = "alloc")]
+mod owned_list;
+#[cfg(feature = "alloc")]
 mod owned_slices;
 #[cfg(feature = "alloc")]
 mod window;
@@ -104,6 +106,8 @@ pub use lent_iovecs::{AsIovecs, Iovecs, IovecsMut};
 pub use memory::{VolatileMemory, compute_offset};
 #[cfg(feature = "alloc")]
 pub use owned::{OwnedSlice, SliceOf};
+#[cfg(feature = "alloc")]
+pub use owned_list::OwnedList;
 #[cfg(feature = "alloc")]
 pub use owned_slices::{OwnedSlices, Place};
 pub use placed::PlacedSlice;

@@ -9,6 +9,7 @@ use core::ptr::NonNull;
 
 use crate::bitmap::{BS, Bitmap};
 use crate::slice::{Extent, VolatileSlice};
+use crate::stretch::Stretch;
 
 /// Says which slice of an owner an [`OwnedSlice`] is.
 ///
@@ -22,6 +23,12 @@ pub trait SliceOf<O: ?Sized> {
 
     /// The dirty bitmap's view of that slice.
     fn bitmap(owner: &O) -> BS<'_, Self::B>;
+
+    /// The stretch that the slice may be joined with others' in; by default it is in none.
+    fn stretch(owner: &O) -> Option<&Stretch> {
+        let _ = owner;
+        None
+    }
 }
 
 /// A slice of volatile memory that owns a share of what keeps the memory valid: the owner's address and

@@ -10,6 +10,7 @@ use core::ptr::{NonNull, null, null_mut};
 
 use crate::bitmap::{BS, Bitmap};
 use crate::owned::{OwnedSlice, SliceOf};
+use crate::owned_list::{Link, OwnedList};
 use crate::slice::{Extent, VolatileSlice};
 
 /// An access of up to as many bytes needs no look at its length: it fits wherever this many bytes do.
@@ -21,7 +22,8 @@ const MARGIN: usize = 16;
 ///
 /// A place answers in a few instructions or not at all: an access of up to 16 bytes is one comparison, any other two. What it
 /// does not answer, the [list](Self::slices) does: a place stands for a writable slice of 16 bytes or more, and an access
-/// through it starts 16 bytes before the end at the latest.
+/// through it starts 16 bytes before the end at the latest. Where the slice [goes on](OwnedList::new) in the next, so does a place
+/// that is found by its number, and its end is that of the last one: who has several may have them as one, and pays nothing for it.
 ///
 /// Neither the slices nor the places change. A clone shares both.
 ///
@@ -44,12 +46,12 @@ const MARGIN: usize = 16;
 /// let region = Arc::new(VolatileSlice::from(Vec::leak(vec![0; 64])));
 /// let slice = OwnedSlice::<_, Whole>::new(region, usize::MAX);
 /// // Place 0 is vacant, place 1 is the slice, at 0x1000.
-/// let slices = OwnedSlices::new(vec![slice], [None, Some((0, 0x1000))]);
+/// let slices = OwnedSlices::new(vec![slice].into(), [None, Some((0, 0x1000))]);
 /// let place = slices.place(1).expect("the second of two");
 /// place.get(0x1010, 8).expect("it is inside").write_obj(7_u64, 0)?;
 /// assert!(place.get(0xff8, 8).is_none());
 /// assert!(place.get(0x1038, 8).is_none()); // close to the end: ask the list
-/// assert!(slices.slices()[0].get(0x38, 8).is_some());
+/// assert!(slices.slices().get(0).is_some_and(|slice| slice.get(0x38, 8).is_some()));
 /// # Ok::<(), guest_volatile::Error>(())
 /// ```
 ///
@@ -68,7 +70,7 @@ const MARGIN: usize = 16;
 /// # }
 /// # let region = Arc::new(VolatileSlice::from(Vec::leak(vec![0; 64])));
 /// # let slice = OwnedSlice::<_, Whole>::new(region, usize::MAX);
-/// let slices = OwnedSlices::new(vec![slice], [Some((0, 0))]);
+/// let slices = OwnedSlices::new(vec![slice].into(), [Some((0, 0))]);
 /// let part = slices.place(0).and_then(|place| place.get(0, 8)).expect("it is inside");
 /// drop(slices);
 /// part.write_obj(7_u64, 0)?;
@@ -92,7 +94,7 @@ pub struct OwnedSlices<O, P> {
 }
 
 struct Kept<O, P> {
-    slices: Vec<OwnedSlice<O, P>>,
+    slices: OwnedList<O, P>,
     entries: Vec<Entry<O>>,
     steps: Vec<u16>,
 }
@@ -101,9 +103,10 @@ struct Kept<O, P> {
 ///
 /// # Invariants
 ///
-/// `inner` is 0 and `owner` may be null, or they are of a slice, not read-only, that `P::slice` gave for an owner:
+/// `inner` is 0 and `owner` may be null, or they are of a slice, not read-only, that `P::slice` gave for an owner, together with
+/// those that it goes on in, or without:
 ///
-/// - `inner` is its length, less [`MARGIN`], plus 1: offsets below it have that many bytes to the end;
+/// - `inner` is their length, less [`MARGIN`], plus 1: offsets below it have that many bytes to the end;
 /// - `base` is its address, less `start`;
 /// - `owner` is the owner's address.
 #[repr(align(32))]
@@ -120,9 +123,10 @@ const _: () = assert!(size_of::<Entry<u64>>() == 32);
 impl<O> Entry<O> {
     const VACANT: Self = Self { start: 0, inner: 0, base: null_mut(), owner: null() };
 
-    fn new<P>(slice: &OwnedSlice<O, P>, start: u64) -> Self {
-        let (owner, addr, extent) = slice.parts();
-        let inner = (extent.len() + 1).saturating_sub(MARGIN);
+    /// An entry of the `len` bytes at `addr`, which `slice` has, or they that it goes on in.
+    fn new<P>(slice: &OwnedSlice<O, P>, (addr, len): (NonNull<u8>, usize), start: u64) -> Self {
+        let (owner, _, extent) = slice.parts();
+        let inner = (len + 1).saturating_sub(MARGIN);
         let Some(owner) = owner.filter(|_| !extent.is_read_only() && inner != 0) else {
             return Self::VACANT;
         };
@@ -147,32 +151,37 @@ unsafe impl<O: Send + Sync, P> Send for OwnedSlices<O, P> {}
 unsafe impl<O: Send + Sync, P> Sync for OwnedSlices<O, P> {}
 
 impl<O, P> OwnedSlices<O, P> {
-    /// These slices, with a place for each item: which of the slices it stands for, and at what address that starts; or
-    /// none.
+    /// These slices, with a place for each item: which of the slices it stands for, with those that it goes on in, and at what
+    /// address that starts; or none.
     ///
     /// # Panics
     ///
     /// If there is no slice of that number.
     pub fn new(
-        slices: Vec<OwnedSlice<O, P>>,
+        slices: OwnedList<O, P>,
         places: impl IntoIterator<Item = Option<(usize, u64)>>,
     ) -> Self {
-        let entries = entries(&slices, places);
+        let entries = entries(&slices, places, |_, link| link.parts());
         Self::keep(entries.len(), Kept { slices, entries, steps: Vec::new() })
     }
 
     /// As [`new`](Self::new), of which a place is found by way of a step, which says its number; many small steps may name few
-    /// places. One that names a place that there is not stands for nothing.
+    /// places. One that names a place that there is not stands for nothing. A place stands for its slice alone: where steps are
+    /// coarse, the next may be meant.
     ///
     /// # Panics
     ///
     /// As for [`new`](Self::new).
     pub fn with_steps(
-        slices: Vec<OwnedSlice<O, P>>,
+        slices: OwnedList<O, P>,
         places: impl IntoIterator<Item = Option<(usize, u64)>>,
         mut steps: Vec<u16>,
     ) -> Self {
-        let mut entries = entries(&slices, places);
+        let alone = |slice: &OwnedSlice<O, P>, _| {
+            let (_, addr, extent) = slice.parts();
+            (addr, extent.len())
+        };
+        let mut entries = entries(&slices, places, alone);
         // A step cannot tell more of them, and one of them is none.
         entries.truncate(usize::from(u16::MAX));
         // The cast is of a number up to that.
@@ -197,7 +206,7 @@ impl<O, P> OwnedSlices<O, P> {
     }
 
     /// The slices.
-    pub fn slices(&self) -> &[OwnedSlice<O, P>] {
+    pub fn slices(&self) -> &OwnedList<O, P> {
         &self.kept.slices
     }
 
@@ -230,13 +239,18 @@ impl<O, P> OwnedSlices<O, P> {
     }
 }
 
-/// The entries of places.
+/// The entries of places, each of as many bytes as `parts` says of a slice and its link.
 fn entries<O, P>(
-    slices: &[OwnedSlice<O, P>],
+    slices: &OwnedList<O, P>,
     places: impl IntoIterator<Item = Option<(usize, u64)>>,
+    parts: impl Fn(&OwnedSlice<O, P>, Link) -> (NonNull<u8>, usize),
 ) -> Vec<Entry<O>> {
-    let entry = |place: Option<_>| {
-        place.map_or(Entry::VACANT, |(index, start)| Entry::new(&slices[index], start))
+    let at_hand: Vec<(&OwnedSlice<O, P>, &Link)> = slices.iter().zip(slices.links()).collect();
+    let entry = |place: Option<(usize, u64)>| {
+        place.map_or(Entry::VACANT, |(index, start)| {
+            let (slice, link) = at_hand[index];
+            Entry::new(slice, parts(slice, *link), start)
+        })
     };
     places.into_iter().map(entry).collect()
 }
@@ -266,7 +280,8 @@ impl<'a, O, P> Place<'a, O, P> {
         count as u64 <= rest
     }
 
-    /// The owner of the slice that `addr` lies in, and how far from the start; `None` says nothing.
+    /// The owner of the place's slice, and how far from its start `addr` is, if that lies in it, or in one that it goes on in;
+    /// `None` says nothing.
     #[inline(always)]
     pub fn owner(self, addr: u64) -> Option<(&'a O, u64)> {
         if !self.holds(addr, 1) {
@@ -296,7 +311,7 @@ impl<'a, O, P: SliceOf<O>> Place<'a, O, P> {
         let extent = Extent::of_part(count);
         // SAFETY: with `len` for the slice's length, `rest` in `holds` is `len - MARGIN + 1 - offset + MARGIN - 1`, and `count`
         // at most that: `len - offset`. So it is a part of the slice that `P` gave for `owner`, which is writable and, as in
-        // `owner`, valid for `'a`.
+        // `owner`, valid for `'a`; or of that and those it goes on in, of which all this is as true, by the invariant of `OwnedList`.
         Some(unsafe { VolatileSlice::from_extent(at, extent, bitmap) })
     }
 }
@@ -317,7 +332,7 @@ impl<O, P> Clone for OwnedSlices<O, P> {
 impl<O, P> Default for OwnedSlices<O, P> {
     /// No slice and no place.
     fn default() -> Self {
-        Self::new(Vec::new(), [])
+        Self::new(Vec::new().into(), [])
     }
 }
 

@@ -1,7 +1,6 @@
 //! A memory map of regions, which never changes: another map is made of it.
 
 mod table;
-mod runs;
 mod display;
 
 use alloc::sync::Arc;
@@ -13,7 +12,6 @@ use guest_volatile::VolatileSlice;
 
 use crate::memory::{GuestMemory, MS, covers};
 use crate::region::GuestMemoryRegion;
-use runs::Runs;
 pub(crate) use table::DirectSlice;
 use table::{Slot, Table, slot};
 
@@ -64,19 +62,18 @@ pub enum GuestRegionCollectionError {
 /// ```
 pub struct GuestRegionCollection<R> {
     table: Table<R>,
-    runs: Runs<R>,
 }
 
 impl<R> Default for GuestRegionCollection<R> {
     fn default() -> Self {
-        Self { table: Table::empty(), runs: Runs::none() }
+        Self { table: Table::empty() }
     }
 }
 
 impl<R> Clone for GuestRegionCollection<R> {
     /// Another map of the same regions.
     fn clone(&self) -> Self {
-        Self { table: self.table.clone(), runs: self.runs.clone() }
+        Self { table: self.table.clone() }
     }
 }
 
@@ -120,16 +117,7 @@ impl<R: GuestMemoryRegion> GuestRegionCollection<R> {
                 return Err(GuestRegionCollectionError::MemoryRegionOverlap);
             }
         }
-        Ok(Self::of(regions, Runs::of))
-    }
-
-    /// A map of regions that are in the order of addresses and do not overlap, with the runs that `runs` finds.
-    fn of(
-        regions: Vec<(GuestRange, Slot<R>)>,
-        runs: impl FnOnce(&[(GuestRange, Slot<R>)]) -> Runs<R>,
-    ) -> Self {
-        let runs = runs(&regions);
-        Self { table: Table::new(regions), runs }
+        Ok(Self { table: Table::new(regions) })
     }
 
     /// A map of these regions and `region`.
@@ -151,15 +139,8 @@ impl<R: GuestMemoryRegion> GuestRegionCollection<R> {
     /// ```
     pub fn insert_region(&self, region: Arc<R>) -> Result<Self, GuestRegionCollectionError> {
         let (range, slot) = with_range(region)?;
-        let mut regions = self.table.to_vec();
-        let place = regions.partition_point(|(other, _)| other.start() < range.start());
-        let below = place.checked_sub(1).and_then(|below| regions.get(below));
-        let overlaps = |other: &(GuestRange, Slot<R>)| other.0.overlaps(&range);
-        if below.is_some_and(overlaps) || regions.get(place).is_some_and(overlaps) {
-            return Err(GuestRegionCollectionError::MemoryRegionOverlap);
-        }
-        regions.insert(place, (range, slot));
-        Ok(Self::of(regions, |regions| self.runs.with(regions, place)))
+        let table = self.table.with(range, slot);
+        Ok(Self { table: table.ok_or(GuestRegionCollectionError::MemoryRegionOverlap)? })
     }
 
     /// The region that `addr` is in, as it is shared by the maps that have it: to put it into another map, or to lend its
@@ -197,15 +178,9 @@ impl<R: GuestMemoryRegion> GuestRegionCollection<R> {
         base: GuestAddress,
         size: GuestUsize,
     ) -> Result<(Self, Arc<R>), GuestRegionCollectionError> {
-        let mut regions = self.table.to_vec();
-        let place = regions
-            .binary_search_by_key(&base, |(range, _)| range.start())
-            .ok()
-            .filter(|&place| regions[place].0.len() == size)
-            .ok_or(GuestRegionCollectionError::NoMemoryRegion)?;
-        let (_, slot) = regions.remove(place);
-        let region = slot.owner().cloned().ok_or(GuestRegionCollectionError::NoMemoryRegion)?;
-        Ok((Self::of(regions, |regions| self.runs.without(regions)), region))
+        let (table, region) =
+            self.table.without(base, size).ok_or(GuestRegionCollectionError::NoMemoryRegion)?;
+        Ok((Self { table }, region))
     }
 }
 
@@ -261,6 +236,6 @@ impl<R: GuestMemoryRegion> GuestMemory for GuestRegionCollection<R> {
         addr: GuestAddress,
         count: usize,
     ) -> Option<VolatileSlice<'_, MS<'_, Self>>> {
-        self.runs.find(addr, count)
+        self.table.find_joined(addr, count)
     }
 }

@@ -3,10 +3,13 @@
 use alloc::sync::Arc;
 use alloc::vec;
 use alloc::vec::Vec;
+use core::cmp::Ordering;
 use core::fmt;
 
-use guest_address::{GuestAddress, GuestRange, MemoryRegionAddress};
-use guest_volatile::{BS, OwnedSlice, OwnedSlices, Place, SliceOf, VolatileSlice};
+use guest_address::{Address, GuestAddress, GuestRange, GuestUsize, MemoryRegionAddress};
+use guest_volatile::{
+    BS, OwnedList, OwnedSlice, OwnedSlices, Place, SliceOf, Stretch, VolatileSlice,
+};
 
 use crate::region::GuestMemoryRegion;
 
@@ -35,6 +38,10 @@ impl<R: GuestMemoryRegion> SliceOf<R> for DirectSlice {
     #[inline(always)]
     fn bitmap(region: &R) -> BS<'_, R::B> {
         region.bitmap()
+    }
+
+    fn stretch(region: &R) -> Option<&Stretch> {
+        region.stretch()
     }
 }
 
@@ -65,14 +72,84 @@ pub(super) struct Table<R> {
     ranges: Arc<[GuestRange]>,
 }
 
-impl<R> Table<R> {
-    pub(super) fn empty() -> Self {
-        Self::new(Vec::new())
-    }
-
+impl<R: GuestMemoryRegion> Table<R> {
     /// A table of regions that are in the order of addresses and do not overlap.
     pub(super) fn new(regions: Vec<(GuestRange, Slot<R>)>) -> Self {
         let (ranges, slots): (Vec<GuestRange>, Vec<_>) = regions.into_iter().unzip();
+        let is_whole: Vec<_> = ranges.iter().zip(&slots).map(is_whole).collect();
+        let slots = OwnedList::new(slots, |index| {
+            is_whole[index]
+                && is_whole[index + 1]
+                && ranges[index].is_followed_by(&ranges[index + 1])
+        });
+        Self::of(ranges, slots)
+    }
+
+    /// This table with one region more, unless that overlaps one of these.
+    pub(super) fn with(&self, range: GuestRange, slot: Slot<R>) -> Option<Self> {
+        let place = self.ranges.partition_point(|other| other.start() < range.start());
+        let (below, above) = self.ranges.split_at(place);
+        if [below.last(), above.first()].into_iter().flatten().any(|other| other.overlaps(&range)) {
+            return None;
+        }
+        let mut ranges = Vec::with_capacity(self.ranges.len() + 1);
+        ranges.extend_from_slice(below);
+        ranges.push(range);
+        ranges.extend_from_slice(above);
+        let old = self.slots.slices();
+        let has_all_of_it = is_whole((&range, &slot));
+        let has_all = |index: usize| match index.cmp(&place) {
+            Ordering::Less => old.get(index).is_some_and(|old| is_whole((&ranges[index], old))),
+            Ordering::Equal => has_all_of_it,
+            Ordering::Greater => {
+                old.get(index - 1).is_some_and(|old| is_whole((&ranges[index], old)))
+            }
+        };
+        let follows = |index: usize| {
+            ranges[index].is_followed_by(&ranges[index + 1]) && has_all(index) && has_all(index + 1)
+        };
+        let slots = old.with(place, slot, follows);
+        Some(Self::of(ranges, slots))
+    }
+
+    /// The bytes from `addr` on, `count` or to the end of the last region that they go on in, if they go on from one region in
+    /// another.
+    #[inline]
+    pub(super) fn find_joined(
+        &self,
+        addr: GuestAddress,
+        count: usize,
+    ) -> Option<VolatileSlice<'_, BS<'_, R::B>>> {
+        let (index, range) = self.find_range(addr)?;
+        let offset = usize::try_from(addr.checked_offset_from(range.start())?).ok()?;
+        self.slots.slices().joined(index, offset, count)
+    }
+}
+
+/// Whether the slot has all of the range's memory.
+fn is_whole<R>((range, slot): (&GuestRange, &Slot<R>)) -> bool {
+    slot.len() as u64 == range.len()
+}
+
+impl<R> Table<R> {
+    pub(super) fn empty() -> Self {
+        Self::of(Vec::new(), Vec::new().into())
+    }
+
+    /// This table without the region at `base` that has `size` bytes, and that region; unless there is none.
+    pub(super) fn without(&self, base: GuestAddress, size: GuestUsize) -> Option<(Self, Arc<R>)> {
+        let place = self.ranges.binary_search_by_key(&base, |range| range.start()).ok()?;
+        if self.ranges[place].len() != size {
+            return None;
+        }
+        let region = Arc::clone(self.slots.slices().get(place)?.owner()?);
+        let mut ranges = self.ranges.to_vec();
+        ranges.remove(place);
+        Some((Self::of(ranges, self.slots.slices().without(place)), region))
+    }
+
+    /// A table of ranges that are in order and do not overlap, and their slots.
+    fn of(ranges: Vec<GuestRange>, slots: OwnedList<R, DirectSlice>) -> Self {
         // The lowest bit that tells two neighbours apart is the highest in which the end of one differs from the start of
         // the next; they are different numbers, so there is one.
         let shift = ranges
@@ -130,10 +207,16 @@ impl<R> Table<R> {
 
     /// The range and slot of the region that `addr` is in.
     fn find_slot(&self, addr: GuestAddress) -> Option<(GuestRange, &Slot<R>)> {
+        let (index, range) = self.find_range(addr)?;
+        Some((range, self.slots.slices().get(index)?))
+    }
+
+    /// The number and range of the region that `addr` is in.
+    fn find_range(&self, addr: GuestAddress) -> Option<(usize, GuestRange)> {
         let above = self.ranges.partition_point(|range| range.start() <= addr);
         let index = above.checked_sub(1)?;
-        let (range, slot) = (self.ranges.get(index)?, self.slots.slices().get(index)?);
-        if range.contains(addr) { Some((*range, slot)) } else { None }
+        let range = *self.ranges.get(index)?;
+        range.contains(addr).then_some((index, range))
     }
 
     /// The region that `addr` is in, as it is shared.
@@ -149,14 +232,6 @@ impl<R> Table<R> {
     /// The regions, in the order of addresses.
     pub(super) fn regions(&self) -> impl Iterator<Item = &Arc<R>> {
         self.slots.slices().iter().filter_map(OwnedSlice::owner)
-    }
-
-    /// The regions' slots with their ranges, in the order of addresses.
-    pub(super) fn to_vec(&self) -> Vec<(GuestRange, Slot<R>)> {
-        // With room for one more, which is what a map is copied for.
-        let mut regions = Vec::with_capacity(self.ranges.len() + 1);
-        regions.extend(self.ranges.iter().copied().zip(self.slots.slices().iter().cloned()));
-        regions
     }
 }
 

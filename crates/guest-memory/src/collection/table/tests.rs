@@ -148,7 +148,7 @@ fn where_regions_share_a_step_the_longest_has_it() {
     }
     let listed: Vec<_> = table.regions().map(|region| region.start_addr().0).collect();
     assert_eq!(listed, ranges.map(|(start, _)| start));
-    assert_eq!(table.to_vec().len(), 4);
+    assert_eq!(table.len(), 4);
 }
 
 #[test]
