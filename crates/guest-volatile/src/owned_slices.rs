@@ -6,6 +6,7 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::fmt;
 use core::marker::PhantomData;
+use core::ops::Range;
 use core::ptr::{NonNull, null, null_mut};
 
 use crate::bitmap::{BS, Bitmap};
@@ -138,7 +139,21 @@ impl<O> Entry<O> {
             owner: Arc::as_ptr(owner),
         }
     }
+
+    /// The same, where it starts at `start` instead of 0.
+    fn moved(&self, start: u64) -> Self {
+        // INVARIANT: the same slice, and an address less its start.
+        Self { start, base: self.base.wrapping_sub(start as usize), ..*self }
+    }
 }
+
+impl<O> Clone for Entry<O> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<O> Copy for Entry<O> {}
 
 // SAFETY: an address that is dereferenced only through `OwnedSlices`, which has a share of the owner.
 unsafe impl<O: Send + Sync> Send for Entry<O> {}
@@ -162,6 +177,29 @@ impl<O, P> OwnedSlices<O, P> {
         places: impl IntoIterator<Item = Option<(usize, u64)>>,
     ) -> Self {
         let entries = entries(&slices, places, |_, link| link.parts());
+        Self::keep(entries.len(), Kept { slices, entries, steps: Vec::new() })
+    }
+
+    /// As [`new`](Self::new), with an item for each slice, in their order: the numbers of the places that stand for it, and the
+    /// address that it starts at. The numbers ascend; what an earlier slice has stays its own.
+    ///
+    /// It takes less time than to name the places one by one.
+    pub fn in_order(
+        slices: OwnedList<O, P>,
+        places: impl IntoIterator<Item = (Range<usize>, u64)>,
+    ) -> Self {
+        let mut places = places.into_iter();
+        let mut entries = Vec::with_capacity(slices.len());
+        slices.for_each(|slice, link| {
+            let Some((numbers, start)) = places.next() else { return };
+            let entry = Entry::new(slice, link.parts(), start);
+            if entries.len() < numbers.start {
+                entries.resize(numbers.start, Entry::VACANT);
+            }
+            while entries.len() < numbers.end {
+                entries.push(entry);
+            }
+        });
         Self::keep(entries.len(), Kept { slices, entries, steps: Vec::new() })
     }
 
@@ -245,12 +283,10 @@ fn entries<O, P>(
     places: impl IntoIterator<Item = Option<(usize, u64)>>,
     parts: impl Fn(&OwnedSlice<O, P>, Link) -> (NonNull<u8>, usize),
 ) -> Vec<Entry<O>> {
-    let at_hand: Vec<(&OwnedSlice<O, P>, &Link)> = slices.iter().zip(slices.links()).collect();
+    let mut at_zero = Vec::with_capacity(slices.len());
+    slices.for_each(|slice, link| at_zero.push(Entry::new(slice, parts(slice, link), 0)));
     let entry = |place: Option<(usize, u64)>| {
-        place.map_or(Entry::VACANT, |(index, start)| {
-            let (slice, link) = at_hand[index];
-            Entry::new(slice, parts(slice, *link), start)
-        })
+        place.map_or(Entry::VACANT, |(index, start)| at_zero[index].moved(start))
     };
     places.into_iter().map(entry).collect()
 }

@@ -95,7 +95,7 @@ impl<R: GuestMemoryRegion> GuestRegionCollection<R> {
     ///
     /// If there is none, one is empty or passes the end of the address space, two overlap, or they are not in order.
     pub fn from_regions(regions: Vec<R>) -> Result<Self, GuestRegionCollectionError> {
-        Self::from_arc_regions(regions.into_iter().map(Arc::new).collect())
+        Self::of(regions.into_iter().map(Arc::new))
     }
 
     /// A map of `regions`, which are shared and in the order of their addresses.
@@ -104,12 +104,24 @@ impl<R: GuestMemoryRegion> GuestRegionCollection<R> {
     ///
     /// As [`from_regions`](Self::from_regions).
     pub fn from_arc_regions(regions: Vec<Arc<R>>) -> Result<Self, GuestRegionCollectionError> {
-        let regions: Vec<_> = regions.into_iter().map(with_range).collect::<Result<_, _>>()?;
-        if regions.is_empty() {
+        Self::of(regions.into_iter())
+    }
+
+    fn of(
+        regions: impl ExactSizeIterator<Item = Arc<R>>,
+    ) -> Result<Self, GuestRegionCollectionError> {
+        let mut ranges = Vec::with_capacity(regions.len());
+        let mut slots = Vec::with_capacity(regions.len());
+        for region in regions {
+            let (range, slot) = with_range(region)?;
+            ranges.push(range);
+            slots.push(slot);
+        }
+        if ranges.is_empty() {
             return Err(GuestRegionCollectionError::NoMemoryRegion);
         }
-        for pair in regions.windows(2) {
-            let (lower, upper) = (&pair[0].0, &pair[1].0);
+        for pair in ranges.windows(2) {
+            let (lower, upper) = (&pair[0], &pair[1]);
             if upper.start() < lower.start() {
                 return Err(GuestRegionCollectionError::UnsortedMemoryRegions);
             }
@@ -117,7 +129,7 @@ impl<R: GuestMemoryRegion> GuestRegionCollection<R> {
                 return Err(GuestRegionCollectionError::MemoryRegionOverlap);
             }
         }
-        Ok(Self { table: Table::new(regions) })
+        Ok(Self { table: Table::new(ranges, slots) })
     }
 
     /// A map of these regions and `region`.

@@ -3,7 +3,6 @@
 use alloc::sync::Arc;
 use alloc::vec;
 use alloc::vec::Vec;
-use core::cmp::Ordering;
 use core::fmt;
 
 use guest_address::{Address, GuestAddress, GuestRange, GuestUsize, MemoryRegionAddress};
@@ -73,15 +72,10 @@ pub(super) struct Table<R> {
 }
 
 impl<R: GuestMemoryRegion> Table<R> {
-    /// A table of regions that are in the order of addresses and do not overlap.
-    pub(super) fn new(regions: Vec<(GuestRange, Slot<R>)>) -> Self {
-        let (ranges, slots): (Vec<GuestRange>, Vec<_>) = regions.into_iter().unzip();
-        let is_whole: Vec<_> = ranges.iter().zip(&slots).map(is_whole).collect();
-        let slots = OwnedList::new(slots, |index| {
-            is_whole[index]
-                && is_whole[index + 1]
-                && ranges[index].is_followed_by(&ranges[index + 1])
-        });
+    /// A table of regions by their ranges, which are in order and do not overlap, and their slots.
+    pub(super) fn new(ranges: Vec<GuestRange>, slots: Vec<Slot<R>>) -> Self {
+        let slots =
+            OwnedList::new(slots, |index, lower, upper| goes_on(&ranges, index, lower, upper));
         Self::of(ranges, slots)
     }
 
@@ -96,19 +90,8 @@ impl<R: GuestMemoryRegion> Table<R> {
         ranges.extend_from_slice(below);
         ranges.push(range);
         ranges.extend_from_slice(above);
-        let old = self.slots.slices();
-        let has_all_of_it = is_whole((&range, &slot));
-        let has_all = |index: usize| match index.cmp(&place) {
-            Ordering::Less => old.get(index).is_some_and(|old| is_whole((&ranges[index], old))),
-            Ordering::Equal => has_all_of_it,
-            Ordering::Greater => {
-                old.get(index - 1).is_some_and(|old| is_whole((&ranges[index], old)))
-            }
-        };
-        let follows = |index: usize| {
-            ranges[index].is_followed_by(&ranges[index + 1]) && has_all(index) && has_all(index + 1)
-        };
-        let slots = old.with(place, slot, follows);
+        let follows = |index, lower: &_, upper: &_| goes_on(&ranges, index, lower, upper);
+        let slots = self.slots.slices().with(place, slot, follows);
         Some(Self::of(ranges, slots))
     }
 
@@ -126,9 +109,11 @@ impl<R: GuestMemoryRegion> Table<R> {
     }
 }
 
-/// Whether the slot has all of the range's memory.
-fn is_whole<R>((range, slot): (&GuestRange, &Slot<R>)) -> bool {
-    slot.len() as u64 == range.len()
+/// Whether the slot of the range of that number may go on in the next one's: the ranges do, and each slot is all of its range.
+fn goes_on<R>(ranges: &[GuestRange], index: usize, lower: &Slot<R>, upper: &Slot<R>) -> bool {
+    let is_whole = |range: &GuestRange, slot: &Slot<R>| slot.len() as u64 == range.len();
+    let (here, next) = (&ranges[index], &ranges[index + 1]);
+    here.is_followed_by(next) && is_whole(here, lower) && is_whole(next, upper)
 }
 
 impl<R> Table<R> {
@@ -152,16 +137,16 @@ impl<R> Table<R> {
     fn of(ranges: Vec<GuestRange>, slots: OwnedList<R, DirectSlice>) -> Self {
         // The lowest bit that tells two neighbours apart is the highest in which the end of one differs from the start of
         // the next; they are different numbers, so there is one.
-        let shift = ranges
-            .windows(2)
-            .map(|pair| (pair[0].last().0 ^ pair[1].start().0).checked_ilog2().unwrap_or(0))
-            .min()
-            .unwrap_or(u64::BITS - 1);
+        let different = ranges.windows(2).map(|pair| pair[0].last().0 ^ pair[1].start().0);
+        let shift = different.min().map_or(u64::BITS - 1, |bits| bits.checked_ilog2().unwrap_or(0));
         let top = ranges.last().map_or(0, |range| range.last().0);
-        let start = |index: u32| Some((index as usize, ranges.get(index as usize)?.start().0));
         if top >> shift < PLACES_MIN.max(PLACES_PER_REGION * ranges.len() as u64) {
-            let places = lay_out(&ranges, shift).into_iter().map(start);
-            let slots = OwnedSlices::new(slots, places);
+            // The casts are of numbers that have been compared. No place is that of two.
+            let step = |addr: GuestAddress| (addr.0 >> shift) as usize;
+            let places = ranges
+                .iter()
+                .map(|range| (step(range.start())..step(range.last()) + 1, range.start().0));
+            let slots = OwnedSlices::in_order(slots, places);
             return Self { slots, shift, ranges: ranges.into() };
         }
         let memory = ranges.iter().fold(0_u64, |sum, range| sum.saturating_add(range.len()));
@@ -171,7 +156,7 @@ impl<R> Table<R> {
         let steps = lay_out(&ranges, shift).into_iter();
         // A number that is too large for a step names no place.
         let steps = steps.map(|index| u16::try_from(index).unwrap_or(u16::MAX)).collect();
-        let places = (0..).map(start).take(ranges.len());
+        let places = ranges.iter().enumerate().map(|(index, range)| Some((index, range.start().0)));
         let slots = OwnedSlices::with_steps(slots, places, steps);
         Self { slots, shift, ranges: ranges.into() }
     }

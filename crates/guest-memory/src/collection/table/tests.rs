@@ -26,7 +26,8 @@ fn table(ranges: &[(u64, u64)]) -> Table<SliceRegion<'static>> {
         let region = SliceRegion::new(GuestAddress(at), memory).unwrap();
         (range, slot(range, Arc::new(region)))
     };
-    Table::new(ranges.iter().map(with_slot).collect())
+    let (ranges, slots) = ranges.iter().map(with_slot).unzip();
+    Table::new(ranges, slots)
 }
 
 impl Table<SliceRegion<'static>> {
