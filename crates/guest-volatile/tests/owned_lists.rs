@@ -125,8 +125,8 @@ fn assert_is(list: &List, ram: &Ram, cells: &[usize]) {
         assert!(place.holds(start, run * LEN) && !place.holds(start, run * LEN + 1));
         let whole = place.get(start, run * LEN).expect("it holds them");
         let last = (run * LEN - 1, (cell + run - 1) as u8);
-        assert_eq!(whole.read_obj::<u8>(last.0).unwrap(), last.1);
-        whole.write_obj(last.1, last.0).unwrap();
+        assert_eq!(whole.read_obj::<u8>(last.0).expect("it is inside"), last.1);
+        whole.write_obj(last.1, last.0).expect("it is inside");
         assert_eq!(ram.log.take(), [(cell * LEN + last.0, 1)]);
     }
     assert!(list.get(cells.len()).is_none() && list.joined(cells.len(), 0, 1).is_none());

@@ -123,7 +123,7 @@ impl<R> Table<R> {
 
     /// This table without the region at `base` that has `size` bytes, and that region; unless there is none.
     pub(super) fn without(&self, base: GuestAddress, size: GuestUsize) -> Option<(Self, Arc<R>)> {
-        let place = self.ranges.binary_search_by_key(&base, |range| range.start()).ok()?;
+        let place = self.ranges.binary_search_by_key(&base, GuestRange::start).ok()?;
         if self.ranges[place].len() != size {
             return None;
         }
