@@ -214,7 +214,7 @@ pub trait GuestMemoryRegion: Bytes<MemoryRegionAddress, E = Error> {
     /// The stretch of host addresses that the memory is in, if it may be joined with that of other regions.
     ///
     /// Where a map's regions are neighbours, and the memory of both is adjacent in the very same stretch and
-    /// [at hand](Self::direct_slice), the map gives it as one slice. By default regions stay apart.
+    /// [at hand](Self::direct_slice), the map gives it as one slice; it asks for that once. By default regions stay apart.
     ///
     /// ```
     /// # use guest_memory::*;

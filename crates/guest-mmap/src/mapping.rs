@@ -14,7 +14,7 @@ use nix::sys::mman::{MapFlags, ProtFlags, mmap, mmap_anonymous, munmap};
 
 use crate::error::{Error, Result};
 use crate::leaks;
-use crate::pages::{huge_page, page_size};
+use crate::pages::{huge_page, page_size, page_to_move};
 use crate::reserved::{Lent, PLAIN};
 use crate::span::GuestSpan;
 use crate::sys;
@@ -93,14 +93,14 @@ impl Mapping {
         if !is_plain && !sys::MOVES {
             return Err(Error::Mmap(io::ErrorKind::Unsupported.into()));
         }
-        let page = huge_page(file, flags).unwrap_or(1);
+        let page = page_to_move(file, flags)?;
         let lent = if is_plain {
             span.lend(addr, size, page)?.open(prot)
         } else {
             // Mapped elsewhere first: what can fail fails there, and the span stays whole.
             let mut elsewhere = Self::new(size, prot, flags, file)?;
             let lent = span.lend(addr, size, page)?;
-            // SAFETY: just mapped, in one piece and of as many pages; nobody else knows of it.
+            // SAFETY: just mapped, in one piece and of as many pages, of a size that is known; nobody else knows of it.
             let lent = unsafe { lent.receive(elsewhere.addr) };
             if lent.is_ok() {
                 // INVARIANT: it is there no more.

@@ -1,8 +1,11 @@
 //! The sizes of pages.
 
+use std::io;
+
 use guest_memory::FileOffset;
 use nix::unistd::{SysconfVar, sysconf};
 
+use crate::error::{Error, Result};
 use crate::sys;
 
 /// The size of a page of this system in bytes, a power of two.
@@ -16,7 +19,42 @@ pub(crate) fn page_size() -> usize {
 pub(crate) fn huge_page(file: Option<&FileOffset>, flags: i32) -> Option<usize> {
     match file {
         // mmap(2) takes no other pages than the file's, whatever the flags.
-        Some(place) => sys::huge_page_of_file(place.file()),
+        Some(place) => sys::huge_page_of_file(place.file()).ok().flatten(),
         None => sys::huge_page_of_flags(flags),
+    }
+}
+
+/// The size of the pages of a mapping that is to be moved, 1 if they are not huge.
+///
+/// The system moves whole huge pages, also where the mapping was asked for in less. So where it does not tell their size (a
+/// jail without `/proc`, a filter of system calls), the mapping is refused: it might be moved over what is behind its place.
+pub(crate) fn page_to_move(file: Option<&FileOffset>, flags: i32) -> Result<usize> {
+    match file {
+        Some(place) => {
+            let page = sys::huge_page_of_file(place.file()).map_err(Error::Mmap)?;
+            Ok(page.unwrap_or(1))
+        }
+        None => told(flags, sys::huge_page_of_flags(flags)),
+    }
+}
+
+/// The size that was told, or 1 if the flags ask for no huge pages.
+fn told(flags: i32, page: Option<usize>) -> Result<usize> {
+    match page {
+        Some(page) => Ok(page),
+        None if flags & sys::HUGE_FLAGS == 0 => Ok(1),
+        None => Err(Error::Mmap(io::ErrorKind::Unsupported.into())),
+    }
+}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use super::told;
+
+    #[test]
+    fn huge_pages_of_unknown_size_are_not_taken_for_small_ones() {
+        assert!(told(libc::MAP_HUGETLB | libc::MAP_PRIVATE, None).is_err());
+        assert_eq!(told(libc::MAP_HUGETLB, Some(2 << 20)).unwrap(), 2 << 20);
+        assert_eq!(told(libc::MAP_PRIVATE, None).unwrap(), 1);
     }
 }

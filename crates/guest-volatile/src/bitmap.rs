@@ -19,7 +19,9 @@ pub trait BitmapSlice: Bitmap + Clone + Debug + for<'a> WithBitmapSlice<'a, S = 
     /// Whether `next` is what this view shows from `len` on: a mark at an offset there is the same mark `len` bytes further
     /// here, always.
     ///
-    /// Two slices with such views may be joined to one that has this view. By default no view goes on in another; then
+    /// Two slices with such views may be joined to one that has this view, and are asked once: so a bitmap whose views go on in
+    /// each other gives such views at every later time too. One that is switched on later is an object with a switch in it, not
+    /// `None` first and then `Some`. By default no view goes on in another; then
     /// slices stay apart, and nothing is wrong.
     ///
     /// ```

@@ -85,6 +85,9 @@ fn is_known(advised: nix::Result<()>) -> io::Result<bool> {
     }
 }
 
+/// The flags by which a mapping is of huge pages.
+pub(crate) const HUGE_FLAGS: i32 = libc::MAP_HUGETLB;
+
 /// The size of the huge pages that an anonymous mapping with these flags has, if it has any.
 ///
 /// `mmap(2)`: six bits from `MAP_HUGE_SHIFT` on are the logarithm of the size; none means the default size.
@@ -99,12 +102,12 @@ pub(crate) fn huge_page_of_flags(flags: i32) -> Option<usize> {
 }
 
 /// The size of the huge pages of a file, if it is on hugetlbfs (as a memfd of huge pages is).
-pub(crate) fn huge_page_of_file(file: &File) -> Option<usize> {
-    let status = fstatfs(file).ok()?;
+pub(crate) fn huge_page_of_file(file: &File) -> io::Result<Option<usize>> {
+    let status = fstatfs(file)?;
     if status.filesystem_type() != HUGETLBFS_MAGIC {
-        return None;
+        return Ok(None);
     }
-    usize::try_from(status.block_size()).ok()
+    Ok(usize::try_from(status.block_size()).ok())
 }
 
 /// The size of a block device in bytes, which `fstat(2)` does not tell.

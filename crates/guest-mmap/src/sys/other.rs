@@ -50,14 +50,17 @@ pub(crate) fn populate_for_reading(_addr: NonNull<u8>, _len: usize) -> io::Resul
     Ok(false)
 }
 
+/// The flags by which a mapping is of huge pages: none.
+pub(crate) const HUGE_FLAGS: i32 = 0;
+
 /// None is known.
 pub(crate) fn huge_page_of_flags(_flags: i32) -> Option<usize> {
     None
 }
 
 /// None is known.
-pub(crate) fn huge_page_of_file(_file: &File) -> Option<usize> {
-    None
+pub(crate) fn huge_page_of_file(_file: &File) -> io::Result<Option<usize>> {
+    Ok(None)
 }
 
 /// None is known.

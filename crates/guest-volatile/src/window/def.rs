@@ -1,5 +1,7 @@
 //! The window's fields and the only code that can break what they promise.
 
+#![expect(unsafe_code, reason = "keeps an address apart from the borrow that vouches for it")]
+
 use alloc::sync::Arc;
 use core::fmt;
 use core::marker::PhantomData;
