@@ -53,6 +53,9 @@ pub trait GatherSlices: IoMemory {
         for (addr, count) in ranges {
             let sum = total.checked_add(count);
             total = sum.ok_or(VolatileError::Overflow { base: total, offset: count })?;
+            if count == 0 {
+                continue;
+            }
             match at_hand(self, addr, count, access) {
                 Some(slice) => list.extend([slice]),
                 None => in_pieces(self, addr, count, access, list)?,

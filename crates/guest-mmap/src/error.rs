@@ -61,7 +61,7 @@ pub enum Error {
         /// The length asked for.
         size: usize,
     },
-    /// Memory in a span starts at a page, as it does in this process.
+    /// Memory in a span starts at a page, in the guest and in this process.
     #[error("guest address {addr} is not aligned to a page of {page_size:#x} bytes")]
     UnalignedInSpan {
         /// Where it would start.

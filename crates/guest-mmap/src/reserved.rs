@@ -74,6 +74,12 @@ impl Reserved {
         Ok(Arc::new(Self { addr, size, slack, stretch, ledger, has_lost }))
     }
 
+    /// Whether the address at `offset`, which is inside, is a multiple of `page` in this process.
+    pub(crate) fn is_aligned(&self, offset: usize, page: usize) -> bool {
+        // Inside of what is reserved: no overflow.
+        (self.addr.addr().get() + self.slack + offset).is_multiple_of(page)
+    }
+
     /// Whether `len` bytes from `offset` on lie inside.
     pub(crate) fn holds(&self, offset: usize, len: NonZeroUsize) -> bool {
         self.stretch.get(offset, len.get()).is_some()
@@ -176,7 +182,7 @@ impl Lent {
     }
 
     /// Moves the mapping of as many bytes at `from` to its place; it is at `from` no more. If that fails, the mapping stays
-    /// where it was, and this is given back.
+    /// where it was, and this is given back, or lost if somebody might have mapped something there meanwhile.
     ///
     /// # Safety
     ///

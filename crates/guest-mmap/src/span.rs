@@ -112,6 +112,10 @@ impl GuestSpan {
         if !self.reserved.holds(offset, pages) {
             return Err(outside());
         }
+        // Huge pages that are larger than what the span is placed by: to find out by a move that fails would lose the place.
+        if !self.reserved.is_aligned(offset, page) {
+            return Err(Error::UnalignedInSpan { addr, page_size: page });
+        }
         self.reserved.lend(offset, pages).ok_or(Error::SpanInUse { addr, size: len })
     }
 }
