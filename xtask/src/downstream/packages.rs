@@ -73,10 +73,7 @@ pub(super) const PACKAGES: [Package; 14] = [
     Package { short: true, ..new(&V0_17, "virtio-queue", "0.17.0").features(&["test-utils"]) },
     new(&V0_17, "virtio-queue-ser", "0.14.0"),
     new(&V0_17, "virtio-vsock", "0.11.0"),
-    Package {
-        short: true,
-        ..new(&V0_17, "linux-loader", "0.13.2").features(&["elf", "pe", "bzimage"])
-    },
+    new(&V0_17, "linux-loader", "0.13.2").features(&["elf", "pe", "bzimage"]),
     new(&V0_17, "vhost-user-backend", "0.22.0"),
     Package { needs: &[CAP_NG, SECCOMP], ..new(&V0_17, "virtiofsd", "1.14.0") },
 ];

@@ -2,7 +2,7 @@
 
 use core::fmt;
 
-/// Why there is no heavy half of a [`Fence`].
+/// Why there is no heavy half of a [`Fence`](crate::Fence).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum FenceError {
