@@ -16,7 +16,9 @@ use guest_volatile::{
 use crate::bytes::{Bytes, WholeBytes};
 use crate::error::{Error, Result};
 use crate::io_memory::IoMemory;
-use crate::lists::{at_hand, over_borders, transfer_lists, two_at_hand, uninterrupted};
+use crate::lists::{
+    at_hand, gather_pieces, over_borders, transfer_lists, two_at_hand, uninterrupted,
+};
 use crate::permissions::Permissions;
 use crate::slices::Pieces;
 use crate::transfer::{Progress, transfer};
@@ -289,20 +291,8 @@ impl<M: IoMemory + ?Sized> WholeBytes<GuestAddress> for M {
             return Ok(());
         }
         // The pieces are kept: translated again, they might be others.
-        let slices = self.get_slices(addr, buf.len(), Permissions::Write)?;
-        let mut source = Pieces::new(slices, buf.len());
         let mut pieces = Vec::new();
-        let mut found = 0;
-        while let Some(piece) = source.next() {
-            let piece = piece?;
-            if piece.is_read_only() {
-                // Below the end of the range: no overflow.
-                let addr = GuestAddress(addr.0.wrapping_add(found as u64));
-                return Err(Error::AccessDenied { addr, access: Permissions::Write });
-            }
-            found += piece.len();
-            pieces.push(piece);
-        }
+        gather_pieces(self, addr, buf.len(), Permissions::Write, &mut pieces)?;
         let mut rest = buf;
         for piece in pieces {
             let (now, later) = rest.split_at(piece.len());

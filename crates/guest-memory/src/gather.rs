@@ -5,9 +5,8 @@ use guest_volatile::{BS, Error as VolatileError, VolatileSlice};
 
 use crate::error::Result;
 use crate::io_memory::IoMemory;
-use crate::lists::{Permitted, at_hand};
+use crate::lists::{at_hand, gather_pieces};
 use crate::permissions::Permissions;
-use crate::slices::Pieces;
 
 /// Takes the slices of several ranges of guest memory at once.
 ///
@@ -58,7 +57,7 @@ pub trait GatherSlices: IoMemory {
             }
             match at_hand(self, addr, count, access) {
                 Some(slice) => list.extend([slice]),
-                None => in_pieces(self, addr, count, access, list)?,
+                None => gather_pieces(self, addr, count, access, list)?,
             }
         }
         Ok(total)
@@ -66,27 +65,3 @@ pub trait GatherSlices: IoMemory {
 }
 
 impl<M: IoMemory + ?Sized> GatherSlices for M {}
-
-/// Adds the slices of one range.
-#[cold]
-#[inline(never)]
-fn in_pieces<'a, M: IoMemory + ?Sized>(
-    memory: &'a M,
-    addr: GuestAddress,
-    count: usize,
-    access: Permissions,
-    list: &mut impl Extend<VolatileSlice<'a, BS<'a, M::Bitmap>>>,
-) -> Result<()> {
-    if count == 0 {
-        return Ok(());
-    }
-    let slices = memory.get_slices(addr, count, access)?;
-    let mut pieces = Permitted::new(Pieces::new(slices, count), addr, access);
-    while let Some(piece) = pieces.next() {
-        list.extend([piece]);
-    }
-    match pieces.stopped_by() {
-        Some(error) => Err(error),
-        None => Ok(()),
-    }
-}

@@ -237,6 +237,27 @@ impl<I> Permitted<I> {
     }
 }
 
+/// Adds the pieces of one range, which has bytes, to the list. If one is not there, or the access is not good for it, that is the error.
+#[cold]
+#[inline(never)]
+pub(crate) fn gather_pieces<'a, M: IoMemory + ?Sized>(
+    memory: &'a M,
+    addr: GuestAddress,
+    count: usize,
+    access: Permissions,
+    list: &mut impl Extend<VolatileSlice<'a, BS<'a, M::Bitmap>>>,
+) -> Result<(), Error> {
+    let slices = memory.get_slices(addr, count, access)?;
+    let mut pieces = Permitted::new(Pieces::new(slices, count), addr, access);
+    while let Some(piece) = pieces.next() {
+        list.extend([piece]);
+    }
+    match pieces.stopped_by() {
+        Some(error) => Err(error),
+        None => Ok(()),
+    }
+}
+
 /// Calls `transfer` until it is not interrupted.
 #[inline(always)]
 pub(crate) fn uninterrupted(mut transfer: impl FnMut() -> Outcome<usize>) -> Outcome<usize> {
