@@ -67,7 +67,10 @@ impl Reserved {
         let start = addr.as_ptr().wrapping_add(slack);
         // SAFETY: both `slack` and `align` are of whole pages, so there is room for `slack`: these are bytes of one mapping, no
         // more than `isize::MAX`. Only this maps anything there, as long as it lives, and as long as anything lent lives, which
-        // has a share of it; nobody makes references to it. Once something is lost, the stretch is given to nobody any more.
+        // has a share of it; nobody makes references to it. Once something is lost, there may be a mapping of somebody else in a hole,
+        // of which this says nothing, and the stretch is given to nobody any more. Who was given it before, and holds it against
+        // a slice of that mapping, gets a slice of bytes that both slices say are valid, at their addresses, by a pointer that comes from
+        // the older mapping. These are accessed by assembly, or volatile: to both, as to the system, an address is a number.
         let stretch = unsafe { Stretch::new(start, len.get()) };
         let (ledger, has_lost) = Default::default();
         // INVARIANT: just mapped, nothing is lent, and nobody else knows of it.
