@@ -93,7 +93,7 @@ impl Mapping {
         if !is_plain && !sys::MOVES {
             return Err(Error::Mmap(io::ErrorKind::Unsupported.into()));
         }
-        let page = page_to_move(file, flags)?;
+        let page = page_to_move(file, flags, size)?;
         let lent = if is_plain {
             span.lend(addr, size, page)?.open(prot)
         } else {

@@ -1,5 +1,5 @@
-//! Other Unix systems: no huge pages, no pages before they are used, no mappings that move, no sizes of block devices, no names
-//! of open files.
+//! Other Unix systems: no huge pages, no pages before they are used, no mappings that move, no sizes of block devices, no
+//! device-dax, no names of open files.
 
 #![expect(unsafe_code, reason = "has the functions that are unsafe elsewhere")]
 
@@ -60,6 +60,11 @@ pub(crate) fn huge_page_of_flags(_flags: i32) -> Option<usize> {
 
 /// None is known.
 pub(crate) fn huge_page_of_file(_file: &File) -> io::Result<Option<usize>> {
+    Ok(None)
+}
+
+/// There are no such devices.
+pub(crate) fn dax_alignment(_file: &File) -> io::Result<Option<usize>> {
     Ok(None)
 }
 
