@@ -4,7 +4,7 @@ use guest_address::GuestAddress;
 use guest_volatile::{BS, Bitmap, VolatileSlice};
 
 use crate::error::Result;
-use crate::memory::GuestMemory;
+use crate::memory::{GuestMemory, in_two};
 use crate::permissions::Permissions;
 use crate::region::GuestMemoryRegion;
 use crate::slices::IoMemorySliceIterator;
@@ -98,6 +98,30 @@ pub trait IoMemory {
         None
     }
 
+    /// The two slices that the `count` bytes from `addr` on lie in, if they lie in two neighbouring regions, are at hand and may
+    /// be accessed so.
+    ///
+    /// An access asks this where neither [`find_io_slice`](Self::find_io_slice) nor [`find_io_joined`](Self::find_io_joined) knows
+    /// anything, before it asks for all slices. `None` says nothing; it is what memory behind a translation gives by default.
+    ///
+    /// ```
+    /// # use guest_memory::*;
+    /// # let map = || include!(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/map.rs"));
+    /// let memory = map(); // [0x1000, 0x2000), [0x2000, 0x3000) and [0x8000, 0x9000)
+    /// assert!(memory.find_io_pair(GuestAddress(0x1ff0), 0x20, Permissions::Read).is_some());
+    /// ```
+    #[inline]
+    fn find_io_pair(
+        &self,
+        addr: GuestAddress,
+        count: usize,
+        access: Permissions,
+    ) -> Option<[VolatileSlice<'_, BS<'_, Self::Bitmap>>; 2]> {
+        let [lower, upper] = in_two(self.physical_memory()?, addr, count)?;
+        let lower = self.find_io_slice(lower.0, lower.1, access)?;
+        Some([lower, self.find_io_slice(upper.0, upper.1, access)?])
+    }
+
     /// The memory behind the translation, if there is none: then guest addresses are what devices use.
     ///
     /// ```
@@ -146,6 +170,16 @@ impl<M: GuestMemory + ?Sized> IoMemory for M {
         _access: Permissions,
     ) -> Option<VolatileSlice<'_, BS<'_, Self::Bitmap>>> {
         self.find_joined(addr, count)
+    }
+
+    #[inline(always)]
+    fn find_io_pair(
+        &self,
+        addr: GuestAddress,
+        count: usize,
+        _access: Permissions,
+    ) -> Option<[VolatileSlice<'_, BS<'_, Self::Bitmap>>; 2]> {
+        self.find_pair(addr, count)
     }
 
     fn physical_memory(&self) -> Option<&Self::PhysicalMemory> {

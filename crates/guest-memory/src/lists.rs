@@ -3,12 +3,11 @@
 use alloc::vec::Vec;
 use core::slice::from_mut;
 
-use guest_address::{Address, GuestAddress};
+use guest_address::GuestAddress;
 use guest_volatile::{BS, BitmapSlice, Error as VolatileError, VolatileSlice};
 
 use crate::error::Error;
 use crate::io_memory::IoMemory;
-use crate::memory::{GuestMemory, rest};
 use crate::permissions::Permissions;
 use crate::slices::{IoMemorySliceIterator, Pieces};
 use crate::transfer::Progress;
@@ -55,11 +54,10 @@ pub(crate) fn two_at_hand<M: IoMemory + ?Sized>(
     count: usize,
     access: Permissions,
 ) -> Option<[VolatileSlice<'_, BS<'_, M::Bitmap>>; 2]> {
-    let (region, inside) = memory.physical_memory()?.to_region_addr(addr)?;
-    let first = rest(region, inside, count);
-    let border = addr.checked_add(first as u64)?;
-    // Of nothing, there is no slice at hand.
-    Some([at_hand(memory, addr, first, access)?, at_hand(memory, border, count - first, access)?])
+    let [lower, upper] = memory.find_io_pair(addr, count, access)?;
+    let is_denied = access.has_write() && (lower.is_read_only() || upper.is_read_only());
+    // A memory of somebody else's making may give other lengths than were asked for.
+    (lower.len().checked_add(upper.len()) == Some(count) && !is_denied).then_some([lower, upper])
 }
 
 /// Calls `step` with the pieces of the range, in lists as long as can be, with the bytes of the list and those done before

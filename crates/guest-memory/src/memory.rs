@@ -309,6 +309,29 @@ pub trait GuestMemory {
         None
     }
 
+    /// The two slices that the `count` bytes from `addr` on lie in, if they lie in two neighbouring regions and are at hand.
+    ///
+    /// The general way asks this where neither [`find_slice`](Self::find_slice) nor [`find_joined`](Self::find_joined) knows
+    /// anything, before it goes from region to region. `None` says nothing.
+    ///
+    /// ```
+    /// # use guest_memory::*;
+    /// # let map = || include!(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/map.rs"));
+    /// let memory = map(); // [0x1000, 0x2000), [0x2000, 0x3000) and [0x8000, 0x9000)
+    /// let pair = memory.find_pair(GuestAddress(0x1ff0), 0x30).expect("both are at hand");
+    /// assert_eq!(pair.map(|slice| slice.len()), [0x10, 0x20]);
+    /// assert!(memory.find_pair(GuestAddress(0x2ff0), 0x20).is_none()); // a hole follows
+    /// ```
+    #[inline]
+    fn find_pair(
+        &self,
+        addr: GuestAddress,
+        count: usize,
+    ) -> Option<[VolatileSlice<'_, MS<'_, Self>>; 2]> {
+        let [lower, upper] = in_two(self, addr, count)?;
+        Some([self.find_slice(lower.0, lower.1)?, self.find_slice(upper.0, upper.1)?])
+    }
+
     /// The one slice that all `count` bytes from `addr` on lie in. 0 bytes lie in one wherever there is memory.
     ///
     /// # Errors
@@ -383,6 +406,18 @@ pub(crate) fn rest<R: GuestMemoryRegion>(
 ) -> usize {
     let rest = region.len().saturating_sub(inside.0);
     usize::try_from(rest).map_or(left, |rest| rest.min(left))
+}
+
+/// The part of the bytes that lies in the first region, and the rest: each a start and a length.
+#[inline(always)]
+pub(crate) fn in_two<M: GuestMemory + ?Sized>(
+    memory: &M,
+    addr: GuestAddress,
+    count: usize,
+) -> Option<[(GuestAddress, usize); 2]> {
+    let (region, inside) = memory.to_region_addr(addr)?;
+    let first = rest(region, inside, count);
+    Some([(addr, first), (addr.checked_add(first as u64)?, count - first)])
 }
 
 /// The slice that `find_slice` did not find, or the reason why there is none.

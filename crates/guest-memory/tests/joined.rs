@@ -227,6 +227,148 @@ fn an_old_map_keeps_the_memory_of_its_runs() {
     assert!(weak.upgrade().is_none());
 }
 
+/// The offset from `BASE` at which each region starts, as each of some bytes says that is in it, and whether it may be
+/// written; `None` where there is no memory.
+fn look(memory: &Map, offset: usize) -> Option<(u64, bool)> {
+    let addr = GuestAddress(BASE.wrapping_add(offset as u64));
+    let found = memory.find_region(addr).map(|region| region.start_addr().0 - BASE);
+    assert_eq!(memory.read_obj::<u8>(addr).is_ok(), found.is_some(), "{addr}");
+    assert_eq!(memory.get_slice(addr, 1).is_ok(), found.is_some(), "{addr}");
+    assert_eq!(memory.check_range(addr, 1), found.is_some(), "{addr}");
+    found.map(|start| (start, memory.write_obj(0_u8, addr).is_ok()))
+}
+
+// All of it is one piece, for which one place stands: it ends where the memory does, and says of no address which region it is in.
+#[test]
+fn a_map_that_is_one_piece_has_its_regions_and_its_ends() {
+    let memory = neighbours(&[(2, Habit::Plain), (1, Habit::Plain), (3, Habit::Plain)]);
+    for (offset, start) in [
+        (0, 0),
+        (2 * PAGE - 1, 0),
+        (2 * PAGE, 2 * PAGE),
+        (3 * PAGE - 1, 2 * PAGE),
+        (3 * PAGE, 3 * PAGE),
+        (6 * PAGE - 17, 3 * PAGE),
+        (6 * PAGE - 1, 3 * PAGE),
+    ] {
+        assert_eq!(look(&memory, offset), Some((start as u64, true)), "{offset:#x}");
+    }
+    for offset in [0_usize.wrapping_sub(1), 6 * PAGE, 7 * PAGE, usize::MAX / 2] {
+        assert_eq!(look(&memory, offset), None, "{offset:#x}");
+    }
+    let end = BASE + 6 * PAGE as u64;
+    for size in [1, 2, 4, 8, 15, 16, 17, 64, PAGE + 1] {
+        let last = GuestAddress(end - size as u64);
+        assert!(memory.check_range(last, size) && !memory.check_range(last, size + 1));
+        assert!(memory.get_slice(last, size).is_ok() && memory.get_slice(last, size + 1).is_err());
+        let mut bytes = vec![1; size + 1];
+        assert_eq!(memory.read(&mut bytes, last).unwrap(), size);
+    }
+    for addr in [0, BASE - 1, end, u64::MAX - 7, u64::MAX] {
+        assert!(memory.read_obj::<u64>(GuestAddress(addr)).is_err(), "{addr:#x}");
+        assert!(!memory.check_range(GuestAddress(addr), 8));
+        assert!(!memory.check_range(GuestAddress(addr), usize::MAX));
+    }
+}
+
+#[test]
+fn a_map_is_one_piece_no_more_when_its_middle_is_unplugged() {
+    let memory = neighbours(&[(1, Habit::Plain), (1, Habit::Plain), (1, Habit::Plain)]);
+    let page = PAGE as u64;
+    let see = |memory: &Map| {
+        [0, PAGE, 2 * PAGE].map(|offset| look(memory, offset + 8).map(|(start, _)| start))
+    };
+    memory.write_slice(&counting(3 * PAGE), GuestAddress(BASE)).unwrap();
+    let (without_middle, middle) = memory.remove_region(GuestAddress(BASE + page), page).unwrap();
+    let (without_first, _) = memory.remove_region(GuestAddress(BASE), page).unwrap();
+    let (without_last, _) = memory.remove_region(GuestAddress(BASE + 2 * page), page).unwrap();
+    assert_eq!(see(&without_middle), [Some(0), None, Some(2 * page)]);
+    assert_eq!(see(&without_first), [None, Some(page), Some(2 * page)]);
+    assert_eq!(see(&without_last), [Some(0), Some(page), None]);
+    let over_the_first = GuestAddress(BASE + page - 4);
+    assert!(without_middle.read_obj::<u64>(over_the_first).is_err());
+    assert!(without_last.read_obj::<u64>(over_the_first).is_ok());
+    // The old map is as it was, and so is one in which it is plugged in again.
+    let again = without_middle.insert_region(middle).unwrap();
+    for memory in [memory, again] {
+        assert_eq!(see(&memory), [Some(0), Some(page), Some(2 * page)]);
+        assert!(memory.read_obj::<u64>(over_the_first).is_ok());
+        assert_eq!(lengths(&memory, BASE, 3), [3]);
+    }
+}
+
+#[rstest::rstest]
+#[case::alone(Habit::Alone)]
+#[case::read_only(Habit::ReadOnly)]
+#[case::asked(Habit::Asked)]
+fn a_map_with_one_region_of_another_kind_is_not_one_piece(
+    #[case] habit: Habit,
+    #[values(0, 1, 2)] which: usize,
+) {
+    let mut habits = [(1, Habit::Plain); 3];
+    habits[which].1 = habit;
+    let memory = neighbours(&habits);
+    for number in 0..3 {
+        let writable = !(number == which && habit == Habit::ReadOnly);
+        for offset in [number * PAGE, number * PAGE + PAGE - 1] {
+            assert_eq!(look(&memory, offset), Some(((number * PAGE) as u64, writable)));
+        }
+    }
+    assert!(memory.check_range(GuestAddress(BASE), 3 * PAGE));
+    let page = GuestAddress(BASE + (which * PAGE) as u64);
+    let written = memory.write_slice(&[1; PAGE], page);
+    assert_eq!(written.is_err(), habit == Habit::ReadOnly);
+}
+
+// Where it is one piece and where it is not, a map of regions that may only be read is never written.
+#[rstest::rstest]
+#[case(&[(3, Habit::ReadOnly)])]
+#[case(&[(1, Habit::ReadOnly), (2, Habit::ReadOnly)])]
+fn a_piece_that_may_only_be_read_is_not_written(#[case] habits: &[(usize, Habit)]) {
+    let memory = neighbours(habits);
+    for offset in [0, PAGE - 4, PAGE, 3 * PAGE - 8] {
+        let addr = GuestAddress(BASE + offset as u64);
+        assert_eq!(memory.read_obj::<u64>(addr).unwrap(), 0);
+        let error = memory.write_obj(1_u64, addr).unwrap_err();
+        assert!(matches!(error, GuestMemoryError::AccessDenied { .. }), "{error:?}");
+        assert!(memory.get_slice(addr, 8).unwrap().is_read_only());
+    }
+}
+
+#[test]
+fn bytes_in_two_regions_are_a_pair_of_slices() {
+    use Habit::{Alone, ReadOnly, Short};
+    let memory = neighbours(&[(1, Alone), (1, Alone), (1, Short), (1, Alone), (1, ReadOnly)]);
+    let pair = |offset: usize, count| {
+        let pair = memory.find_pair(GuestAddress(BASE + offset as u64), count)?;
+        Some(pair.map(|slice| slice.len()))
+    };
+    for before in [1, 8, 15, 16, 17, PAGE] {
+        for after in [1, 15, 16, PAGE - 15] {
+            assert_eq!(pair(PAGE - before, before + after), Some([before, after]));
+        }
+        // In one region alone, or in three.
+        assert_eq!(pair(PAGE - before, before), None);
+        assert_eq!(pair(PAGE - before, before + PAGE + 1), None);
+    }
+    // The third has less than it says; what follows the fourth may only be read, so that no place stands for it.
+    assert_eq!(pair(2 * PAGE - 8, 16), None);
+    assert_eq!(pair(3 * PAGE - 8, 16), None);
+    assert_eq!(pair(4 * PAGE - 8, 16), None);
+    assert_eq!((pair(PAGE, 0), pair(PAGE, 1)), (None, None));
+    assert!(memory.find_pair(GuestAddress(u64::MAX - 7), 16).is_none());
+    assert!(memory.find_pair(GuestAddress(BASE - 8), 16).is_none());
+    assert!(memory.find_pair(GuestAddress(BASE), usize::MAX).is_none());
+
+    // Each byte is where it was, whoever asks.
+    memory.write_slice(&counting(2 * PAGE), GuestAddress(BASE)).unwrap();
+    let [lower, upper] = memory.find_pair(GuestAddress(BASE + PAGE as u64 - 3), 8).unwrap();
+    let mut bytes = [0; 8];
+    lower.read_slice(&mut bytes[..3], 0).unwrap();
+    upper.read_slice(&mut bytes[3..], 0).unwrap();
+    assert_eq!(bytes[..], counting(2 * PAGE)[PAGE - 3..PAGE + 5]);
+}
+
 proptest! {
     // Plugged and unplugged in any order, a map has the same slices as one made of the regions at once: the longest there are.
     #[test]

@@ -6,7 +6,8 @@ use common::{mappings, memfd, place};
 use guest_address::{GuestAddress, GuestRange};
 use guest_memory::{Bytes, GuestMemory, GuestMemoryRegion};
 use guest_mmap::{
-    FromRangesError, GuestMemoryMmap, GuestRegionMmap, GuestSpan, MmapRegionError, leaked_bytes,
+    FromRangesError, GuestMemoryMmap, GuestRegionMmap, GuestSpan, MmapRegionBuilder,
+    MmapRegionError, leaked_bytes,
 };
 use proptest::prelude::*;
 use std::sync::Arc;
@@ -125,6 +126,137 @@ proptest! {
                 let access = mappings.iter().find(|(range, _)| range.contains(&host)).map(|(_, access)| &access[..3]);
                 let is_mapped = places.iter().any(|place| pages(place).contains(&page));
                 prop_assert_eq!(access, Some(if is_mapped { "rw-" } else { "---" }), "page {}", page);
+            }
+        }
+        drop((memory, span));
+        prop_assert_eq!(leaked_bytes(), 0);
+    }
+}
+
+/// What memory a page has.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Kind {
+    InSpan,
+    ReadOnlyInSpan,
+    /// Mapped wherever the system likes.
+    Elsewhere,
+}
+
+#[derive(Clone, Debug)]
+enum Change {
+    Plug { page: usize, count: usize, kind: Kind },
+    Unplug { page: usize },
+}
+
+fn change() -> impl Strategy<Value = Change> {
+    let kind = prop_oneof![
+        6 => Just(Kind::InSpan),
+        1 => Just(Kind::ReadOnlyInSpan),
+        1 => Just(Kind::Elsewhere),
+    ];
+    prop_oneof![
+        3 => (0..PAGES, 1..6_usize, kind)
+            .prop_map(|(page, count, kind)| Change::Plug { page, count, kind }),
+        1 => (0..PAGES).prop_map(|page| Change::Unplug { page }),
+    ]
+}
+
+/// An access: how far from a page's border it starts, its length, and whether it writes.
+type Access = (usize, i64, usize, bool);
+
+fn access() -> impl Strategy<Value = Access> {
+    let len = prop_oneof![Just(1_usize), Just(2), Just(4), Just(8), Just(16), 1..2 * PAGE];
+    (0..=PAGES, -20..20_i64, len, any::<bool>())
+}
+
+/// A region of the model: where it starts, its pages, and their kind.
+type Plugged = (usize, usize, Kind);
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(96))]
+
+    // Whether the map is one piece, several, or only partly in the span, and wherever it lies, up to the last page there is.
+    #[test]
+    fn accesses_to_a_map_in_a_span_agree_with_plain_bytes(
+        base in prop_oneof![Just(0), Just(BASE), Just(u64::MAX - (PAGES * PAGE) as u64 + 1)],
+        rounds in prop::collection::vec((change(), prop::collection::vec(access(), 1..24)), 1..16),
+    ) {
+        let range = GuestRange::new(GuestAddress(base), (PAGES * PAGE) as u64).unwrap();
+        let span = GuestSpan::new(range).unwrap();
+        let mut plugged: Vec<Plugged> = Vec::new();
+        let mut bytes = vec![0_u8; PAGES * PAGE];
+        let mut memory = GuestMemoryMmap::<()>::new();
+        for (number, (change, accesses)) in rounds.into_iter().enumerate() {
+            match change {
+                Change::Plug { page, count, kind } => {
+                    let is_free = plugged.iter().all(|&(start, len, _)| page + count <= start || start + len <= page);
+                    if page + count > PAGES || !is_free {
+                        continue;
+                    }
+                    let at = GuestAddress(base + (page * PAGE) as u64);
+                    let builder = MmapRegionBuilder::<()>::new(count * PAGE);
+                    let builder = match kind {
+                        Kind::InSpan => builder.with_span(&span, at),
+                        Kind::ReadOnlyInSpan => builder.with_mmap_prot(libc::PROT_READ).with_span(&span, at),
+                        Kind::Elsewhere => builder,
+                    };
+                    let region = GuestRegionMmap::new(builder.build().unwrap(), at).unwrap();
+                    memory = memory.insert_region(Arc::new(region)).unwrap();
+                    plugged.push((page, count, kind));
+                    bytes[page * PAGE..][..count * PAGE].fill(0);
+                }
+                Change::Unplug { page } => {
+                    let index = plugged.iter().position(|&(start, len, _)| (start..start + len).contains(&page));
+                    let Some((start, len, _)) = index.map(|index| plugged.swap_remove(index)) else { continue };
+                    let at = GuestAddress(base + (start * PAGE) as u64);
+                    memory = memory.remove_region(at, (len * PAGE) as u64).unwrap().0;
+                }
+            }
+            let kind_at = |offset: usize| {
+                let page = offset / PAGE;
+                plugged.iter().find(|&&(start, len, _)| (start..start + len).contains(&page))
+            };
+            for (page, distance, len, writes) in accesses {
+                let at = GuestAddress(base.wrapping_add((page * PAGE) as u64).wrapping_add_signed(distance));
+                let offset = usize::try_from(at.0.wrapping_sub(base)).unwrap();
+                let allowed = |index: usize| {
+                    let kind = offset.checked_add(index).and_then(kind_at).map(|&(_, _, kind)| kind);
+                    kind.is_some_and(|kind| !writes || kind != Kind::ReadOnlyInSpan)
+                };
+                let done = (0..len).take_while(|&index| allowed(index)).count();
+                let there = (0..len).take_while(|&index| offset.checked_add(index).and_then(kind_at).is_some()).count();
+                let expected_region = kind_at(offset).map(|&(start, ..)| base + (start * PAGE) as u64);
+                let region = memory.find_region(at).map(|region| region.start_addr().0);
+                prop_assert_eq!(region, expected_region, "{}", at);
+                prop_assert_eq!(memory.check_range(at, len), there == len, "{} {:#x}", at, len);
+                let fill = number as u8 + 1;
+                if writes {
+                    let outcome = match len {
+                        1 => memory.write_obj(fill, at).map(|()| 1),
+                        2 => memory.write_obj([fill; 2], at).map(|()| 2),
+                        4 => memory.write_obj([fill; 4], at).map(|()| 4),
+                        8 => memory.write_obj([fill; 8], at).map(|()| 8),
+                        16 => memory.write_obj([fill; 16], at).map(|()| 16),
+                        _ => memory.write(&vec![fill; len], at),
+                    };
+                    if len <= 16 && len.is_power_of_two() {
+                        prop_assert_eq!(outcome.is_ok(), done == len, "{} {:#x}", at, len);
+                    } else {
+                        prop_assert_eq!(outcome.unwrap_or(0), done, "{} {:#x}", at, len);
+                    }
+                    bytes[offset.min(PAGES * PAGE)..][..done].fill(fill);
+                } else {
+                    let mut seen = vec![0xee; len];
+                    let outcome = match len {
+                        8 => memory.read_obj::<[u8; 8]>(at).map(|object| seen.copy_from_slice(&object)),
+                        16 => memory.read_obj::<[u8; 16]>(at).map(|object| seen.copy_from_slice(&object)),
+                        _ => memory.read_slice(&mut seen, at),
+                    };
+                    prop_assert_eq!(outcome.is_ok(), done == len, "{} {:#x}", at, len);
+                    if outcome.is_ok() {
+                        prop_assert_eq!(&seen[..], &bytes[offset..][..len], "{} {:#x}", at, len);
+                    }
+                }
             }
         }
         drop((memory, span));

@@ -250,4 +250,13 @@ impl<R: GuestMemoryRegion> GuestMemory for GuestRegionCollection<R> {
     ) -> Option<VolatileSlice<'_, MS<'_, Self>>> {
         self.table.find_joined(addr, count)
     }
+
+    #[inline(always)]
+    fn find_pair(
+        &self,
+        addr: GuestAddress,
+        count: usize,
+    ) -> Option<[VolatileSlice<'_, MS<'_, Self>>; 2]> {
+        self.table.find_pair(addr, count)
+    }
 }

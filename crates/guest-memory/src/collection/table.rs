@@ -4,6 +4,8 @@ use alloc::sync::Arc;
 use alloc::vec;
 use alloc::vec::Vec;
 use core::fmt;
+use core::iter::once;
+use core::ops::Range;
 
 use guest_address::{Address, GuestAddress, GuestRange, GuestUsize, MemoryRegionAddress};
 use guest_volatile::{
@@ -55,9 +57,13 @@ pub(super) fn slot<R: GuestMemoryRegion>(range: GuestRange, region: Arc<R>) -> S
 
 /// The regions of a map, by address: where the memory of an address probably is, and where it certainly is.
 ///
-/// The upper bits of the address select a place, which stands for a region: directly where few places tell all regions apart;
-/// and where they do not, as with a small hole below much memory, by way of a table of small steps that say which place. What
-/// the place says is compared with the address, so a wrong guess costs time alone.
+/// Where all of the memory is one piece, as that of one region is, or of regions side by side in a span, one place stands for
+/// all of it. Which one does not depend on the address: so the processor has the host's address before it knows
+/// whether that was allowed, and a chain of accesses, each of which says where the next one is, waits for no table.
+///
+/// Elsewhere, and where a region is wanted, the upper bits of the address select a place, which stands for a region: directly
+/// where few places tell all regions apart; and where they do not, as with a small hole below much memory, by way of a table of
+/// small steps that say which place. What the place says is compared with the address, so a wrong guess costs time alone.
 ///
 /// # Invariants
 ///
@@ -65,10 +71,21 @@ pub(super) fn slot<R: GuestMemoryRegion>(range: GuestRange, region: Arc<R>) -> S
 /// - `slots` has a slot of each region, in the order of `ranges`.
 /// - `slots.place(a >> shift)` is, for each address up to the last region's end, of a region which has an address selecting it,
 ///   or vacant if none has: of the longest if several have.
+/// - `whole` is the number of the first region's place, if that stands for all there is.
+/// - No slot goes on in the next if `joints` says so.
 pub(super) struct Table<R> {
     slots: OwnedSlices<R, DirectSlice>,
     shift: u32,
+    joints: Joints,
+    whole: Option<usize>,
     ranges: Arc<[GuestRange]>,
+}
+
+/// Whether slots may go on in the next.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Joints {
+    None,
+    Some,
 }
 
 impl<R: GuestMemoryRegion> Table<R> {
@@ -76,7 +93,8 @@ impl<R: GuestMemoryRegion> Table<R> {
     pub(super) fn new(ranges: Vec<GuestRange>, slots: Vec<Slot<R>>) -> Self {
         let slots =
             OwnedList::new(slots, |index, lower, upper| goes_on(&ranges, index, lower, upper));
-        Self::of(ranges, slots)
+        let joints = joints(&slots, 0..ranges.len());
+        Self::of(ranges.into(), slots, joints)
     }
 
     /// This table with one region more, unless that overlaps one of these.
@@ -86,13 +104,67 @@ impl<R: GuestMemoryRegion> Table<R> {
         if [below.last(), above.first()].into_iter().flatten().any(|other| other.overlaps(&range)) {
             return None;
         }
-        let mut ranges = Vec::with_capacity(self.ranges.len() + 1);
-        ranges.extend_from_slice(below);
-        ranges.push(range);
-        ranges.extend_from_slice(above);
+        // In one piece, since it is known how many there are.
+        let ranges = below.iter().copied().chain(once(range)).chain(above.iter().copied());
+        let ranges: Arc<[_]> = ranges.collect();
         let follows = |index, lower: &_, upper: &_| goes_on(&ranges, index, lower, upper);
         let slots = self.slots.slices().with(place, slot, follows);
-        Some(Self::of(ranges, slots))
+        let joints = match self.joints {
+            // The new one's neighbours are the only ones that could.
+            Joints::None => joints(&slots, place.saturating_sub(1)..place + 1),
+            Joints::Some => Joints::Some,
+        };
+        Some(Self::of(ranges, slots, joints))
+    }
+
+    /// This table without the region at `base` that has `size` bytes, and that region; unless there is none.
+    pub(super) fn without(&self, base: GuestAddress, size: GuestUsize) -> Option<(Self, Arc<R>)> {
+        let place = self.ranges.binary_search_by_key(&base, GuestRange::start).ok()?;
+        if self.ranges[place].len() != size {
+            return None;
+        }
+        let region = Arc::clone(self.slots.slices().get(place)?.owner()?);
+        let (below, above) = (&self.ranges[..place], &self.ranges[place + 1..]);
+        let ranges = below.iter().chain(above).copied().collect();
+        Some((Self::of(ranges, self.slots.slices().without(place), self.joints), region))
+    }
+
+    /// A table of ranges that are in order and do not overlap, and their slots.
+    fn of(ranges: Arc<[GuestRange]>, slots: OwnedList<R, DirectSlice>, joints: Joints) -> Self {
+        let (Some(first), Some(top)) = (ranges.first(), ranges.last()) else {
+            return Self::empty();
+        };
+        // The lowest bit that tells two neighbours apart is the highest in which the end of one differs from the start of
+        // the next; they are different numbers, so there is one.
+        let different = ranges.windows(2).map(|pair| pair[0].last().0 ^ pair[1].start().0);
+        let shift = different.min().map_or(u64::BITS - 1, |bits| bits.checked_ilog2().unwrap_or(0));
+        let top = top.last().0;
+        if top >> shift < PLACES_MIN.max(PLACES_PER_REGION * ranges.len() as u64) {
+            // The casts are of numbers that have been compared. No place is that of two.
+            let step = |addr: GuestAddress| (addr.0 >> shift) as usize;
+            let is_whole = ranges.len() == 1
+                || joints == Joints::Some
+                    && slots.joined(0, 0, usize::MAX).is_some_and(|all| {
+                        // There are bytes, and ranges do not wrap.
+                        all.len() as u64 - 1 == top - first.start().0
+                    });
+            let whole = is_whole.then(|| step(first.start()));
+            let places = ranges
+                .iter()
+                .map(|range| (step(range.start())..step(range.last()) + 1, range.start().0));
+            let slots = OwnedSlices::in_order(slots, places);
+            return Self { slots, shift, joints, whole, ranges };
+        }
+        let memory = ranges.iter().fold(0_u64, |sum, range| sum.saturating_add(range.len()));
+        let most = (memory / BYTES_PER_STEP).clamp(STEPS_MIN, STEPS_MAX);
+        // Where even the smallest steps that are allowed are too large, regions share some.
+        let shift = (shift..u64::BITS).find(|shift| top >> shift < most).unwrap_or(shift);
+        let steps = lay_out(&ranges, shift).into_iter();
+        // A number that is too large for a step names no place.
+        let steps = steps.map(|index| u16::try_from(index).unwrap_or(u16::MAX)).collect();
+        let places = ranges.iter().enumerate().map(|(index, range)| Some((index, range.start().0)));
+        let slots = OwnedSlices::with_steps(slots, places, steps);
+        Self { slots, shift, joints, whole: None, ranges }
     }
 
     /// The bytes from `addr` on, `count` or to the end of the last region that they go on in, if they go on from one region in
@@ -103,9 +175,50 @@ impl<R: GuestMemoryRegion> Table<R> {
         addr: GuestAddress,
         count: usize,
     ) -> Option<VolatileSlice<'_, BS<'_, R::B>>> {
+        if self.joints == Joints::None {
+            return None;
+        }
         let (index, range) = self.find_range(addr)?;
         let offset = usize::try_from(addr.checked_offset_from(range.start())?).ok()?;
         self.slots.slices().joined(index, offset, count)
+    }
+
+    /// The two slices that the bytes lie in, if they lie in two regions, the first of which is followed by the second.
+    #[inline(always)]
+    pub(super) fn find_pair(
+        &self,
+        addr: GuestAddress,
+        count: usize,
+    ) -> Option<[VolatileSlice<'_, BS<'_, R::B>>; 2]> {
+        let last = addr.checked_add((count as u64).checked_sub(1)?)?;
+        // The last byte's place says where its region starts, and that is the border: nobody has to look for it.
+        let place = self.likely(last)?;
+        let (_, inside) = place.owner(last.0)?;
+        let rest = usize::try_from(inside).ok()?.checked_add(1)?;
+        let first = count.checked_sub(rest)?;
+        let upper = place.get(last.0.wrapping_sub(inside), rest)?;
+        let lower = match self.likely(addr).and_then(|place| place.get(addr.0, first)) {
+            Some(lower) => lower,
+            // Less than a place answers for, this close to the end.
+            None => {
+                let (range, slot) = self.find_slot(addr)?;
+                let offset = usize::try_from(addr.checked_offset_from(range.start())?).ok()?;
+                slot.get(offset, first)?
+            }
+        };
+        Some([lower, upper])
+    }
+}
+
+/// Whether one of the slots of these numbers goes on in the next.
+fn joints<R: GuestMemoryRegion>(
+    slots: &OwnedList<R, DirectSlice>,
+    mut numbers: Range<usize>,
+) -> Joints {
+    if numbers.any(|index| slots.joined(index, 0, 1).is_some()) {
+        Joints::Some
+    } else {
+        Joints::None
     }
 }
 
@@ -118,47 +231,13 @@ fn goes_on<R>(ranges: &[GuestRange], index: usize, lower: &Slot<R>, upper: &Slot
 
 impl<R> Table<R> {
     pub(super) fn empty() -> Self {
-        Self::of(Vec::new(), Vec::new().into())
-    }
-
-    /// This table without the region at `base` that has `size` bytes, and that region; unless there is none.
-    pub(super) fn without(&self, base: GuestAddress, size: GuestUsize) -> Option<(Self, Arc<R>)> {
-        let place = self.ranges.binary_search_by_key(&base, GuestRange::start).ok()?;
-        if self.ranges[place].len() != size {
-            return None;
+        Self {
+            slots: OwnedSlices::default(),
+            shift: 0,
+            joints: Joints::None,
+            whole: None,
+            ranges: Arc::default(),
         }
-        let region = Arc::clone(self.slots.slices().get(place)?.owner()?);
-        let mut ranges = self.ranges.to_vec();
-        ranges.remove(place);
-        Some((Self::of(ranges, self.slots.slices().without(place)), region))
-    }
-
-    /// A table of ranges that are in order and do not overlap, and their slots.
-    fn of(ranges: Vec<GuestRange>, slots: OwnedList<R, DirectSlice>) -> Self {
-        // The lowest bit that tells two neighbours apart is the highest in which the end of one differs from the start of
-        // the next; they are different numbers, so there is one.
-        let different = ranges.windows(2).map(|pair| pair[0].last().0 ^ pair[1].start().0);
-        let shift = different.min().map_or(u64::BITS - 1, |bits| bits.checked_ilog2().unwrap_or(0));
-        let top = ranges.last().map_or(0, |range| range.last().0);
-        if top >> shift < PLACES_MIN.max(PLACES_PER_REGION * ranges.len() as u64) {
-            // The casts are of numbers that have been compared. No place is that of two.
-            let step = |addr: GuestAddress| (addr.0 >> shift) as usize;
-            let places = ranges
-                .iter()
-                .map(|range| (step(range.start())..step(range.last()) + 1, range.start().0));
-            let slots = OwnedSlices::in_order(slots, places);
-            return Self { slots, shift, ranges: ranges.into() };
-        }
-        let memory = ranges.iter().fold(0_u64, |sum, range| sum.saturating_add(range.len()));
-        let most = (memory / BYTES_PER_STEP).clamp(STEPS_MIN, STEPS_MAX);
-        // Where even the smallest steps that are allowed are too large, regions share some.
-        let shift = (shift..u64::BITS).find(|shift| top >> shift < most).unwrap_or(shift);
-        let steps = lay_out(&ranges, shift).into_iter();
-        // A number that is too large for a step names no place.
-        let steps = steps.map(|index| u16::try_from(index).unwrap_or(u16::MAX)).collect();
-        let places = ranges.iter().enumerate().map(|(index, range)| Some((index, range.start().0)));
-        let slots = OwnedSlices::with_steps(slots, places, steps);
-        Self { slots, shift, ranges: ranges.into() }
     }
 
     /// The place of the region that `addr` is most likely in.
@@ -167,10 +246,21 @@ impl<R> Table<R> {
         self.slots.place(usize::try_from(addr.0 >> self.shift).ok()?)
     }
 
+    /// The place that most likely has the memory of `addr`: that of all there is, if it is one piece.
+    ///
+    /// Of what is one piece, a place says the first region and no other, so who wants a region asks [`likely`](Self::likely).
+    #[inline(always)]
+    fn memory(&self, addr: GuestAddress) -> Option<Place<'_, R, DirectSlice>> {
+        match self.whole {
+            Some(number) => self.slots.place(number),
+            None => self.likely(addr),
+        }
+    }
+
     /// Whether all of the bytes certainly have memory, which one look tells in nearly all cases.
     #[inline(always)]
     pub(super) fn holds(&self, addr: GuestAddress, count: usize) -> bool {
-        self.likely(addr).is_some_and(|place| place.holds(addr.0, count))
+        self.memory(addr).is_some_and(|place| place.holds(addr.0, count))
     }
 
     /// The region that `addr` is in, and the address in it.
@@ -228,7 +318,7 @@ impl<R: GuestMemoryRegion> Table<R> {
         addr: GuestAddress,
         count: usize,
     ) -> Option<VolatileSlice<'_, BS<'_, R::B>>> {
-        self.likely(addr)?.get(addr.0, count)
+        self.memory(addr)?.get(addr.0, count)
     }
 }
 
@@ -255,7 +345,8 @@ fn lay_out(ranges: &[GuestRange], shift: u32) -> Vec<u32> {
 impl<R> Clone for Table<R> {
     /// The same table, shared.
     fn clone(&self) -> Self {
-        Self { slots: self.slots.clone(), shift: self.shift, ranges: Arc::clone(&self.ranges) }
+        let (slots, ranges) = (self.slots.clone(), Arc::clone(&self.ranges));
+        Self { slots, shift: self.shift, joints: self.joints, whole: self.whole, ranges }
     }
 }
 
@@ -263,6 +354,8 @@ impl<R> fmt::Debug for Table<R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Table")
             .field("shift", &self.shift)
+            .field("joints", &self.joints)
+            .field("whole", &self.whole)
             .field("ranges", &self.ranges)
             .finish_non_exhaustive()
     }
