@@ -6,7 +6,8 @@ use core::sync::atomic::Ordering;
 
 use guest_address::GuestAddress;
 use guest_volatile::{
-    AtomicAccess, AtomicUpdate, BS, ByteValued, OwnedWindow, VolatileSlice, WindowError,
+    AtomicAccess, AtomicUpdate, BS, ByteValued, OwnedList, OwnedWindow, SliceOf, VolatileSlice,
+    WindowError,
 };
 
 use crate::collection::{DirectSlice, GuestRegionCollection};
@@ -28,7 +29,8 @@ pub trait WindowMemory: GuestMemory {
     ///
     /// # Errors
     ///
-    /// If there is no memory at `addr`; [`NotContiguous`](Error::NotContiguous) if the bytes do not lie in one region;
+    /// If there is no memory at `addr`; [`NotContiguous`](Error::NotContiguous) if the bytes do not lie in one region, nor in
+    /// several whose memory is in one piece;
     /// [`AccessDenied`](Error::AccessDenied) if they cannot be written and are to be;
     /// [`HostAddressNotAvailable`](Error::HostAddressNotAvailable) if the region has no
     /// [`direct_slice`](GuestMemoryRegion::direct_slice): one that wants to be asked for every access gives no window, which
@@ -60,12 +62,43 @@ impl<R: GuestMemoryRegion> WindowMemory for GuestRegionCollection<R> {
         access: Permissions,
     ) -> Result<GuestWindow<R>> {
         let nowhere = || Error::InvalidGuestAddress(addr);
-        let region = self.find_arc(addr).ok_or_else(nowhere)?;
+        let region = Arc::clone(self.find_arc(addr).ok_or_else(nowhere)?);
         let (_, inside) = self.to_region_addr(addr).ok_or_else(nowhere)?;
-        if rest(&**region, inside, len) < len {
-            return Err(Error::NotContiguous { addr, len });
+        if rest(&*region, inside, len) < len {
+            let (list, offset) =
+                self.find_list(addr, len).ok_or(Error::NotContiguous { addr, len })?;
+            return GuestWindow::new(Kept { region, list: Some(list) }, addr, offset, len, access);
         }
-        GuestWindow::new(Arc::clone(region), addr, inside.0, len, access)
+        let offset = usize::try_from(inside.0).map_err(|_| Error::InvalidBackendAddress)?;
+        GuestWindow::new(Kept { region, list: None }, addr, offset, len, access)
+    }
+}
+
+/// What keeps the memory of a window: the region that it starts in, or that and those which this goes on in.
+///
+/// It has no more of a map than the window needs, so that the other regions can go when the map does.
+struct Kept<R> {
+    region: Arc<R>,
+    list: Option<OwnedList<R, DirectSlice>>,
+}
+
+/// Takes all of that memory.
+enum KeptSlice {}
+
+impl<R: GuestMemoryRegion> SliceOf<Kept<R>> for KeptSlice {
+    type B = R::B;
+
+    fn slice(kept: &Kept<R>) -> Option<VolatileSlice<'_, BS<'_, R::B>>> {
+        match &kept.list {
+            Some(list) => list.joined(0, 0, usize::MAX),
+            None => kept.region.direct_slice(),
+        }
+    }
+
+    /// Writes to several regions are marked in the view of the first.
+    #[inline(always)]
+    fn bitmap(kept: &Kept<R>) -> BS<'_, R::B> {
+        kept.region.bitmap()
     }
 }
 
@@ -99,7 +132,7 @@ impl<R: GuestMemoryRegion> WindowMemory for GuestRegionCollection<R> {
 /// It is `'static`, `Send` and `Sync` where its region is.
 pub struct GuestWindow<R> {
     start: GuestAddress,
-    memory: OwnedWindow<R, DirectSlice>,
+    memory: OwnedWindow<Kept<R>, KeptSlice>,
 }
 
 impl<R> GuestWindow<R> {
@@ -135,7 +168,7 @@ impl<R> GuestWindow<R> {
 
     /// The region that the bytes are in, which the window shares.
     pub fn region(&self) -> &Arc<R> {
-        self.memory.owner()
+        &self.memory.owner().region
     }
 
     /// Reads the object at `offset`. 1, 2, 4 or 8 bytes, aligned on the host, by one load.
@@ -162,15 +195,14 @@ impl<R> GuestWindow<R> {
 impl<R: GuestMemoryRegion> GuestWindow<R> {
     /// The `len` bytes of `region` from `inside` on, which `addr` is the guest address of.
     fn new(
-        region: Arc<R>,
+        kept: Kept<R>,
         addr: GuestAddress,
-        inside: u64,
+        offset: usize,
         len: usize,
         access: Permissions,
     ) -> Result<Self> {
-        let inside = usize::try_from(inside).map_err(|_| Error::InvalidBackendAddress)?;
-        let has_memory = region.direct_slice().is_some();
-        let memory = match OwnedWindow::new(region, inside, len) {
+        let has_memory = KeptSlice::slice(&kept).is_some();
+        let memory = match OwnedWindow::new(Arc::new(kept), offset, len) {
             Some(memory) => memory,
             None if has_memory => return Err(Error::InvalidBackendAddress),
             None => return Err(Error::HostAddressNotAvailable),

@@ -9,8 +9,8 @@ use std::sync::Arc;
 use common::{Source, Step, counting, pages};
 use guest_memory::{
     Bytes, GuestAddress, GuestMemory, GuestMemoryError, GuestMemoryRegion, GuestMemoryRegionBytes,
-    GuestMemoryResult, GuestRegionCollection, GuestUsize, MemoryRegionAddress, SliceRegion,
-    Stretch, VolatileSlice,
+    GuestMemoryResult, GuestRegionCollection, GuestUsize, MemoryRegionAddress, Permissions,
+    SliceRegion, Stretch, VolatileSlice, WindowError, WindowMemory,
 };
 use proptest::prelude::*;
 
@@ -367,6 +367,90 @@ fn bytes_in_two_regions_are_a_pair_of_slices() {
     lower.read_slice(&mut bytes[..3], 0).unwrap();
     upper.read_slice(&mut bytes[3..], 0).unwrap();
     assert_eq!(bytes[..], counting(2 * PAGE)[PAGE - 3..PAGE + 5]);
+}
+
+// Windows
+
+#[test]
+fn a_window_over_regions_that_are_one_piece_is_as_the_slice() {
+    let memory = neighbours(&[(1, Habit::Plain); 4]);
+    memory.write_slice(&counting(4 * PAGE), GuestAddress(BASE)).unwrap();
+    for (offset, len) in [(PAGE - 4, 8), (PAGE - 1, 2), (PAGE, 2 * PAGE), (8, 4 * PAGE - 8)] {
+        let addr = GuestAddress(BASE + offset as u64);
+        let window = memory.window(addr, len, Permissions::ReadWrite).unwrap();
+        assert_eq!((window.start_addr(), window.len()), (addr, len));
+        let region = memory.find_arc(addr).unwrap();
+        assert!(Arc::ptr_eq(window.region(), region));
+        let (mut bytes, mut seen) = (vec![0; len], vec![0; len]);
+        window.read_slice(&mut bytes, 0).unwrap();
+        memory.read_slice(&mut seen, addr).unwrap();
+        assert_eq!(bytes, seen);
+        window.write_obj(0xa5_u8, len - 1).unwrap();
+        let last = GuestAddress(addr.0 + len as u64 - 1);
+        assert_eq!(memory.read_obj::<u8>(last).unwrap(), 0xa5);
+        assert_eq!(window.read_obj::<u8>(len), Err(WindowError::OutOfBounds));
+        let part = window.part(len - 1, 1).unwrap();
+        assert_eq!((part.start_addr(), part.read_obj::<u8>(0)), (last, Ok(0xa5)));
+    }
+    let refused = |offset: usize, len| {
+        memory.window(GuestAddress(BASE + offset as u64), len, Permissions::Read).unwrap_err()
+    };
+    for (offset, len) in [(0, 4 * PAGE + 1), (4 * PAGE - 1, 2), (PAGE - 1, usize::MAX)] {
+        let error = refused(offset, len);
+        assert!(matches!(error, GuestMemoryError::NotContiguous { .. }), "{error:?}");
+    }
+}
+
+#[rstest::rstest]
+#[case::alone(Habit::Alone)]
+#[case::read_only(Habit::ReadOnly)]
+#[case::asked(Habit::Asked)]
+#[case::short(Habit::Short)]
+fn a_window_does_not_go_on_in_a_region_of_another_kind(#[case] habit: Habit) {
+    let memory = neighbours(&[(1, Habit::Plain), (2, habit), (1, Habit::Plain)]);
+    let open = |offset: usize, len| {
+        memory.window(GuestAddress(BASE + offset as u64), len, Permissions::Read)
+    };
+    assert!(open(PAGE - 8, 8).is_ok());
+    for offset in [PAGE - 8, 3 * PAGE - 8] {
+        let error = open(offset, 16).unwrap_err();
+        assert!(matches!(error, GuestMemoryError::NotContiguous { .. }), "{error:?}");
+    }
+}
+
+#[test]
+fn a_window_over_regions_that_may_only_be_read_is_for_reading() {
+    let memory = neighbours(&[(1, Habit::ReadOnly), (1, Habit::ReadOnly)]);
+    let addr = GuestAddress(BASE + PAGE as u64 - 8);
+    let window = memory.window(addr, 16, Permissions::Read).unwrap();
+    assert!(window.is_read_only());
+    assert_eq!(window.read_obj::<[u8; 16]>(0), Ok([0; 16]));
+    assert_eq!(window.write_obj(0_u8, 0), Err(WindowError::NotWritable));
+    let error = memory.window(addr, 16, Permissions::Write).unwrap_err();
+    assert!(matches!(error, GuestMemoryError::AccessDenied { .. }), "{error:?}");
+}
+
+#[test]
+fn a_window_keeps_the_regions_that_it_lies_in_and_no_other() {
+    let memory = neighbours(&[(1, Habit::Plain); 4]);
+    let weak: Vec<_> = (0..4)
+        .map(|number| {
+            let addr = GuestAddress(BASE + (number * PAGE) as u64);
+            Arc::downgrade(memory.find_arc(addr).unwrap())
+        })
+        .collect();
+    let border = GuestAddress(BASE + 2 * PAGE as u64 - 4);
+    let window = memory.window(border, 8, Permissions::ReadWrite).unwrap();
+    drop(memory);
+    let alive = || weak.iter().map(|region| region.strong_count() > 0).collect::<Vec<_>>();
+    assert_eq!(alive(), [false, true, true, false]);
+    window.write_obj(7_u64, 0).unwrap();
+    let part = window.part(6, 2).unwrap();
+    drop(window);
+    assert_eq!(part.read_obj::<u16>(0), Ok(0));
+    assert_eq!(alive(), [false, true, true, false]);
+    drop(part);
+    assert_eq!(alive(), [false; 4]);
 }
 
 proptest! {

@@ -14,7 +14,7 @@ use guest_atomic::GuestMemoryAtomic;
 use guest_dirty::{ArcSlice, AtomicBitmap, DEFAULT_PAGE_SIZE, RefSlice};
 use guest_memory::{
     Bytes, GuestAddressSpace, GuestMemory, GuestMemoryError, GuestMemoryRegion,
-    MemoryRegionAddress, WholeBytes,
+    MemoryRegionAddress, Permissions, WholeBytes, WindowMemory,
 };
 use guest_mmap::{
     FromRangesError, GuestMemoryMmap, GuestRegionMmap, GuestSpan, MmapRegionBuilder,
@@ -492,6 +492,17 @@ fn regions_with_views_of_one_bitmap_are_one_slice() {
     assert_eq!(pages(), [2, 3]);
     memory.write_slice(&[1; 16], GuestAddress(0xff8)).unwrap();
     assert_eq!(pages(), [0, 1]);
+    let window = memory.window(GuestAddress(0xff8), 0x2010, Permissions::ReadWrite).unwrap();
+    window.write_obj([1_u8; 16], 0).unwrap();
+    assert_eq!(pages(), [0, 1]);
+    window.part(0x2000, 0x10).unwrap().store(1_u64, 8, Ordering::Relaxed).unwrap();
+    assert_eq!(pages(), [3]);
+    drop(window);
+    // Small ones, each in one region.
+    for (at, page) in [(0xff0, 0), (0x1000, 1), (0x2ff8, 2), (0x3ff8, 3)] {
+        memory.write_obj(1_u64, GuestAddress(at)).unwrap();
+        assert_eq!(pages(), [page], "{at:#x}");
+    }
 
     // One that counts from elsewhere stays apart, and its marks are right too.
     memory = memory.remove_region(GuestAddress(0x1000), 0x3000).unwrap().0;

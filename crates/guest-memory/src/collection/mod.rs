@@ -8,7 +8,7 @@ use alloc::vec::Vec;
 use core::fmt;
 
 use guest_address::{GuestAddress, GuestRange, GuestUsize, MemoryRegionAddress};
-use guest_volatile::VolatileSlice;
+use guest_volatile::{OwnedList, VolatileSlice};
 
 use crate::memory::{GuestMemory, MS, covers};
 use crate::region::GuestMemoryRegion;
@@ -168,6 +168,16 @@ impl<R: GuestMemoryRegion> GuestRegionCollection<R> {
     /// ```
     pub fn find_arc(&self, addr: GuestAddress) -> Option<&Arc<R>> {
         self.table.find_arc(addr)
+    }
+
+    /// The memory of the regions that the bytes lie in, in a list by itself, if it is one piece of several; and how far from its
+    /// start they are.
+    pub(crate) fn find_list(
+        &self,
+        addr: GuestAddress,
+        count: usize,
+    ) -> Option<(OwnedList<R, DirectSlice>, usize)> {
+        self.table.find_slots(addr, count)
     }
 
     /// A map of these regions without the one at `base`, which has `size` bytes; and that region.

@@ -208,6 +208,26 @@ impl<R: GuestMemoryRegion> Table<R> {
         };
         Some([lower, upper])
     }
+
+    /// The slots that the bytes lie in, if they go on from one in another, and how far from the start of the first they are.
+    pub(super) fn find_slots(
+        &self,
+        addr: GuestAddress,
+        count: usize,
+    ) -> Option<(OwnedList<R, DirectSlice>, usize)> {
+        let last = addr.checked_add((count as u64).checked_sub(1)?)?;
+        // What does not go on to the end needs no list.
+        self.find_joined(addr, count).filter(|joined| joined.len() == count)?;
+        let ((index, range), (end, _)) = (self.find_range(addr)?, self.find_range(last)?);
+        let ranges = self.ranges.get(index..=end)?;
+        let slots: Vec<_> =
+            (index..=end).filter_map(|index| self.slots.slices().get(index)).cloned().collect();
+        let follows = |index, lower: &_, upper: &_| goes_on(ranges, index, lower, upper);
+        let offset = usize::try_from(addr.checked_offset_from(range.start())?).ok()?;
+        let list = OwnedList::new(slots, follows);
+        let is_whole = list.joined(0, offset, count)?.len() == count;
+        is_whole.then_some((list, offset))
+    }
 }
 
 /// Whether one of the slots of these numbers goes on in the next.
