@@ -5,6 +5,7 @@
 use std::fmt;
 use std::io;
 use std::num::NonZeroUsize;
+use std::ops::Range;
 use std::ptr::NonNull;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -107,6 +108,20 @@ impl Reserved {
         self.ledger.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Unmaps all of it in one step, if nothing is lost, nor lent but `own`, which is the caller's. Says whether.
+    fn unmap_with(&mut self, own: Range<usize>) -> bool {
+        let (addr, all) = (self.addr, 0..self.size.get());
+        let ledger = self.ledger.get_mut().unwrap_or_else(PoisonError::into_inner);
+        ledger.give_back(own.start);
+        let is_alone = ledger.free(all.end).eq([all.clone()]);
+        // SAFETY: mapped by this alone, by the type's invariant, and lent to nobody but the caller, who gives it back.
+        let is_unmapped = is_alone && unsafe { munmap(addr.cast(), all.end) }.is_ok();
+        // INVARIANT: where it is unmapped, nothing is left to lend or to unmap. A system that refuses does so before it unmaps
+        // anything: then the caller still has its range.
+        ledger.lend(if is_unmapped { all } else { own });
+        is_unmapped
+    }
+
     /// Notes that there may be a mapping of somebody else in what is reserved.
     fn lose(&self) {
         self.has_lost.store(true, Ordering::Relaxed);
@@ -205,7 +220,14 @@ impl Lent {
     }
 
     /// Maps it back without access, and gives it back. If that fails, it stays mapped and lent for ever.
-    pub(crate) fn give_back(self) -> io::Result<()> {
+    ///
+    /// The last of a span that is gone takes all of the addresses with it: one step instead of two.
+    pub(crate) fn give_back(mut self) -> io::Result<()> {
+        let own = self.start..self.start + self.len();
+        // Only who has a share of it can lend, so if this is the only one, nobody will.
+        if Arc::get_mut(&mut self.reserved).is_some_and(|reserved| reserved.unmap_with(own)) {
+            return Ok(());
+        }
         let (at, flags) = (Some(self.addr.addr()), PLAIN.union(MapFlags::MAP_FIXED));
         // SAFETY: what it replaces is mapped, and lent to this alone; this ends here, so nobody uses it any more.
         match unsafe { mmap_anonymous(at, self.len, ProtFlags::PROT_NONE, flags) } {
