@@ -118,7 +118,12 @@ fn snapshots_and_reads<S: Setting>(session: &Session, maps: &Plain) {
     }
     if let Some(mut group) = session.group::<S>("snapshot_read", "u32 hot 2-threads") {
         group.longer(8);
-        group.add("raw", |count| each(&places, count, read));
+        group.add("raw", |count| {
+            let work = || {
+                black_box(load());
+            };
+            beside(work, || each(&places, count, read))
+        });
         let other = table[0];
         add_all!(S, group, &spaces, |space| |count| {
             let work = || {

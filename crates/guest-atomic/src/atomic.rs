@@ -1,13 +1,13 @@
 //! The map in force, its readers and its writers.
 
 use std::ops::Deref;
-use std::sync::{Arc, LockResult, MutexGuard, PoisonError};
+use std::sync::{Arc, LockResult, MutexGuard, OnceLock, PoisonError};
 
 use guest_memory::{GuestAddressSpace, IoMemory};
 
 use crate::guard::GuestMemoryLoadGuard;
 use crate::retired::Retired;
-use crate::shared::Shared;
+use crate::shared::{Shared, share};
 
 /// A handle to a memory map that can be swapped while others read it.
 ///
@@ -27,7 +27,7 @@ impl<M: IoMemory> From<Arc<M>> for GuestMemoryAtomic<M> {
 impl<M: IoMemory> GuestMemoryAtomic<M> {
     /// A handle to `map`.
     pub fn new(map: M) -> Self {
-        Arc::new(map).into()
+        share(map).into()
     }
 
     /// Waits until no other writer is at it, and keeps others out. A thread that is the writer itself waits for ever, or
@@ -38,11 +38,11 @@ impl<M: IoMemory> GuestMemoryAtomic<M> {
     /// None: a writer that panicked has published its map or not, and nothing in between. The type is that of the
     /// published interface.
     pub fn lock(&self) -> LockResult<GuestMemoryExclusiveGuard<'_, M>> {
-        let current = self.shared.writer.lock().unwrap_or_else(|poisoned| {
+        let writer = self.shared.writer.lock().unwrap_or_else(|poisoned| {
             self.shared.writer.clear_poison();
             PoisonError::into_inner(poisoned)
         });
-        Ok(GuestMemoryExclusiveGuard { shared: &self.shared, current })
+        Ok(GuestMemoryExclusiveGuard { shared: &self.shared, current: OnceLock::new(), writer })
     }
 }
 
@@ -69,14 +69,17 @@ impl<M: IoMemory> GuestAddressSpace for GuestMemoryAtomic<M> {
 #[derive(Debug)]
 pub struct GuestMemoryExclusiveGuard<'a, M: IoMemory> {
     shared: &'a Shared<M>,
-    current: MutexGuard<'a, Arc<M>>,
+    /// The map in force, once it was asked for.
+    current: OnceLock<Arc<M>>,
+    writer: MutexGuard<'a, ()>,
 }
 
 impl<M: IoMemory> GuestMemoryExclusiveGuard<'_, M> {
     /// Publishes `map`: whoever asks from now on gets it. Gives the map that was in force before, which tells when its
     /// last reader has gone.
-    pub fn replace(mut self, map: M) -> Retired<M> {
-        Retired::new(self.shared.publish(&mut self.current, Arc::new(map)))
+    pub fn replace(self, map: M) -> Retired<M> {
+        // This writer's own share of the old map ends with `self`, before the caller can ask for users.
+        Retired::new(self.shared.publish(&self.writer, share(map)))
     }
 }
 
@@ -85,6 +88,6 @@ impl<M: IoMemory> Deref for GuestMemoryExclusiveGuard<'_, M> {
 
     /// The map in force.
     fn deref(&self) -> &M {
-        &self.current
+        self.current.get_or_init(|| self.shared.take())
     }
 }

@@ -45,7 +45,7 @@
 //!
 //! Without a change of the map: a guard is two locked instructions; a look of a reader, or a window's
 //! [`is_current`](PinnedWindow::is_current), none, and no word that is looked at is written by other readers. A change is
-//! the lock, an allocation for the map, and five locked instructions or so.
+//! the lock, an allocation for the map, and ten locked instructions or so.
 //!
 //! # Promises
 //!

@@ -131,18 +131,20 @@ impl<M: IoMemory> GuestMemoryReader<M> {
         &self.shared
     }
 
-    #[cold]
-    #[inline(never)]
+    /// Takes the map in force.
+    ///
+    /// What is cold of it is a call that gets and gives values, and nothing in the reader is dropped in its place. A reader that
+    /// is lent to a call is read anew after it, where a loop keeps one in registers.
+    #[inline(always)]
     fn look_again(&mut self) -> &Arc<M> {
-        let map = self.shared.take();
-        // It is the same while a writer has announced the next map and not yet put it in place.
-        let is_same = self.map.as_ref().is_some_and(|held| Arc::ptr_eq(held, &map));
-        self.told &= is_same;
-        self.map.insert(map)
+        let (map, told) = take_again(&self.shared, self.map.take(), self.told);
+        self.told = told;
+        let nothing = self.map.replace(map);
+        drop(nothing);
+        self.held()
     }
 
-    #[cold]
-    #[inline(never)]
+    #[inline(always)]
     fn tell(&mut self) -> Option<&M> {
         self.look_again();
         if self.told {
@@ -151,6 +153,16 @@ impl<M: IoMemory> GuestMemoryReader<M> {
         self.told = true;
         Some(self.held())
     }
+}
+
+/// The map in force, for a reader that had `held`, and whether that was told of.
+#[cold]
+#[inline(never)]
+fn take_again<M>(shared: &Shared<M>, held: Option<Arc<M>>, told: bool) -> (Arc<M>, bool) {
+    let map = shared.take();
+    // It is the same while a writer has announced the next map and not yet put it in place.
+    let is_same = held.is_some_and(|held| Arc::ptr_eq(&held, &map));
+    (map, told && is_same)
 }
 
 impl<M: IoMemory> Clone for GuestMemoryReader<M> {

@@ -1,7 +1,7 @@
 //! What all handles to a map share, and how one map takes the place of another.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use arc_swap::ArcSwap;
 
@@ -25,17 +25,14 @@ struct InForce<M> {
 #[derive(Debug)]
 pub(crate) struct Shared<M> {
     in_force: InForce<M>,
-    /// The map in force once more, for whoever publishes the next one: under this lock it stays in force.
-    pub(crate) writer: Mutex<Arc<M>>,
+    /// For whoever publishes the next map: under this lock the one in force stays in force.
+    pub(crate) writer: Mutex<()>,
 }
 
 impl<M> Shared<M> {
     pub(crate) fn new(map: Arc<M>) -> Self {
-        let in_force = InForce {
-            address: AtomicUsize::new(address(&map)),
-            map: ArcSwap::new(Arc::clone(&map)),
-        };
-        Self { in_force, writer: Mutex::new(map) }
+        let in_force = InForce { address: AtomicUsize::new(address(&map)), map: ArcSwap::new(map) };
+        Self { in_force, writer: Mutex::new(()) }
     }
 
     /// The map in force.
@@ -57,14 +54,20 @@ impl<M> Shared<M> {
         self.in_force.address.load(Ordering::Relaxed) == address(map)
     }
 
-    /// Puts `next` into force, and gives the map that was. `current` is what the lock guards.
-    pub(crate) fn publish(&self, current: &mut Arc<M>, next: Arc<M>) -> Arc<M> {
+    /// Puts `next` into force, and gives the map that was. Who has the lock may.
+    pub(crate) fn publish(&self, _writer: &MutexGuard<'_, ()>, next: Arc<M>) -> Arc<M> {
         self.in_force.address.store(address(&next), Ordering::Relaxed);
-        let old = self.in_force.map.swap(Arc::clone(&next));
-        // The writer's own share of the old map ends here.
-        *current = next;
-        old
+        self.in_force.map.swap(next)
     }
+}
+
+/// A share in a map of its own.
+///
+/// [`Arc::new`] puts the map behind its counts on the stack first, and moves all of it; of this size, code that is optimized for size does that
+/// by `rep movs`, which waits for what was stored a moment ago: more than all the rest of a [`publish`](Shared::publish) takes. Here the
+/// map alone is moved, to its place.
+pub(crate) fn share<M>(map: M) -> Arc<M> {
+    Arc::new_cyclic(|_| map)
 }
 
 #[inline(always)]
