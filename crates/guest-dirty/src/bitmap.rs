@@ -1,17 +1,14 @@
 //! The bitmap: a bit for each page, set by whoever writes it.
 
-use alloc::vec::Vec;
 use core::fmt;
 use core::num::NonZeroUsize;
-use core::sync::atomic::{AtomicUsize, Ordering};
 
-use guest_volatile::{Bitmap, Fence, NewBitmap, WithBitmapSlice};
+use guest_volatile::{Fence, NewBitmap};
 
 use crate::discipline::{Discipline, Marking};
 use crate::error::{BitmapError, Overrun};
-use crate::pages::{Pages, Span, only};
-use crate::slice::RefSlice;
-use crate::taken::Taken;
+use crate::pages::Pages;
+use crate::past_end::PastEnd;
 use crate::words::Words;
 
 /// The size of a page where nobody says another: 4 KiB.
@@ -37,12 +34,11 @@ pub const DEFAULT_PAGE_SIZE: NonZeroUsize = NonZeroUsize::new(0x1000).expect("4 
 ///
 /// # Invariants
 ///
-/// `bits` are those of `pages`, no more and no fewer, and the shift of `discipline` is that of `pages`.
+/// `bits` are those of `pages`, no more and no fewer, and `discipline` lets marks look at [joined](Discipline::join) offsets only where `pages` can be looked at.
 pub struct AtomicBitmap {
     pages: Pages,
     bits: Words,
-    /// The end of the farthest mark past the end, or 0. No mark ends at 0.
-    overrun: AtomicUsize,
+    past_end: PastEnd,
     discipline: Discipline,
 }
 
@@ -77,16 +73,21 @@ impl AtomicBitmap {
         Self::with_discipline(byte_size, page_size, Discipline::strict)
     }
 
+    /// As [`new`](Self::new), with no marks until its discipline turns them on. They look first then.
+    pub(crate) fn new_off(byte_size: usize, page_size: NonZeroUsize, fence: Fence) -> Self {
+        Self::with_discipline(byte_size, page_size, |joined| Discipline::off(joined, fence))
+    }
+
     fn with_discipline(
         byte_size: usize,
         page_size: NonZeroUsize,
-        discipline: fn(Option<u32>) -> Discipline,
+        discipline: impl FnOnce(bool) -> Discipline,
     ) -> Self {
         let pages = Pages::new(byte_size, page_size);
-        let discipline = discipline(pages.shift());
+        let discipline = discipline(pages.can_be_looked_at());
         let bits = Words::new(pages.count());
         // INVARIANT: bits for that many pages.
-        Self { pages, bits, overrun: AtomicUsize::new(0), discipline }
+        Self { pages, bits, past_end: PastEnd::default(), discipline }
     }
 
     /// Makes the bitmap longer by `additional_size` bytes, and keeps its bits.
@@ -118,6 +119,7 @@ impl AtomicBitmap {
         self.bits.enlarge(count).map_err(|_| BitmapError::OutOfMemory { pages: count })?;
         // INVARIANT: there are bits for that many pages now.
         self.pages = pages;
+        self.discipline.rejoin(pages.can_be_looked_at());
         Ok(())
     }
 
@@ -131,111 +133,6 @@ impl AtomicBitmap {
     #[inline]
     pub fn is_addr_set(&self, addr: usize) -> bool {
         self.is_bit_set(self.pages.page_of(addr))
-    }
-
-    /// Marks the pages of `len` bytes from `start_addr` on, after they were written. A length of 0
-    /// marks nothing.
-    ///
-    /// Pages past the end cannot be marked; they leave an [`Overrun`] behind.
-    ///
-    /// ```
-    /// use guest_dirty::{AtomicBitmap, DEFAULT_PAGE_SIZE};
-    ///
-    /// let bitmap = AtomicBitmap::new(0x3000, DEFAULT_PAGE_SIZE);
-    /// bitmap.set_addr_range(0x1fff, 2);
-    /// assert_eq!(bitmap.to_words(), [0b110]);
-    ///
-    /// bitmap.set_addr_range(0x2000, 0x2000);
-    /// assert_eq!(bitmap.overrun().unwrap().end, 0x4000);
-    /// assert!(bitmap.take().is_err());
-    /// ```
-    #[inline(always)]
-    pub fn set_addr_range(&self, start_addr: usize, len: usize) {
-        // After the bytes that the mark is about, and before every look.
-        Fence::light();
-        // One page, and nothing left to do: this is nearly always, and small enough for all who write.
-        if let Some(shift) = self.discipline.look_by()
-            && let Some(page) = only(start_addr, len, shift)
-            && self.bits.has(page)
-        {
-            return;
-        }
-        self.mark(start_addr, len);
-    }
-
-    #[inline(never)]
-    fn mark(&self, start_addr: usize, len: usize) {
-        match self.pages.whole(start_addr, len) {
-            Some(span) => self.mark_span(span),
-            None => self.mark_what_is_there(start_addr, len),
-        }
-    }
-
-    /// As [`mark`](Self::mark), for a range that is empty or not all there.
-    #[cold]
-    #[inline(never)]
-    fn mark_what_is_there(&self, start_addr: usize, len: usize) {
-        if len == 0 {
-            return;
-        }
-        // Before the bits: a harvest that has any of them knows of the overrun, too.
-        self.overrun.fetch_max(start_addr.saturating_add(len), Ordering::Release);
-        if let Some(span) = self.pages.clipped(start_addr, len) {
-            self.mark_span(span);
-        }
-    }
-
-    #[inline]
-    fn mark_span(&self, span: Span) {
-        if self.discipline.looks() {
-            self.bits.look_and_set(span);
-        } else {
-            self.bits.set(span);
-        }
-    }
-
-    /// Cleans all pages that `len` bytes from `start_addr` on touch, though other bytes of them may
-    /// be dirty.
-    ///
-    /// What lies past the end is not there to be cleaned. To copy pages and then have them clean is
-    /// what [`take`](Self::take) is for; here, a mark between the copy and the cleaning is lost.
-    ///
-    /// Where marks are [`Checked`](Marking::Checked) this calls the fence, if any page was dirty. If that fails, nothing is
-    /// cleaned.
-    pub fn reset_addr_range(&self, start_addr: usize, len: usize) {
-        if let Some(span) = self.pages.clipped(start_addr, len) {
-            self.clean(|taken| self.bits.take_of(span, taken));
-        }
-    }
-
-    /// Clears the bits that `take` takes, unless what their marks were about may still be on its way.
-    fn clean(&self, take: impl FnOnce(&mut Taken)) -> Taken {
-        let mut taken = Taken::default();
-        take(&mut taken);
-        // Without a bit that was cleared, nobody's look is out of date.
-        if !taken.is_empty() && self.discipline.fence().is_err() {
-            self.bits.put_back(&taken);
-        }
-        taken
-    }
-
-    /// Marks page `index`. A page past the end leaves an [`Overrun`] behind.
-    pub fn set_bit(&self, index: usize) {
-        Fence::light();
-        match self.pages.one(index) {
-            Some(span) => self.mark_span(span),
-            None => {
-                let start = index.saturating_mul(self.page_size().get());
-                self.mark_what_is_there(start, self.page_size().get());
-            }
-        }
-    }
-
-    /// Cleans page `index`, if it is there, as [`reset_addr_range`](Self::reset_addr_range) does.
-    pub fn reset_bit(&self, index: usize) {
-        if let Some(span) = self.pages.one(index) {
-            self.clean(|taken| self.bits.take_of(span, taken));
-        }
     }
 
     /// The number of pages.
@@ -255,21 +152,6 @@ impl AtomicBitmap {
     /// The size of a page in bytes.
     pub fn page_size(&self) -> NonZeroUsize {
         self.pages.page_size()
-    }
-
-    /// Takes all bits, for good: bit `i` of word `w` is that of page `w * 64 + i`.
-    ///
-    /// If the pages cannot be copied after this, nobody knows any longer that they are dirty, and
-    /// nothing is said here of an [`Overrun`], which stays for [`overrun`](Self::overrun) to show.
-    /// Nor if a fence failed, where marks are [`Checked`](Marking::Checked): the bits are returned, and stay. [`take`](Self::take)
-    /// has none of these faults.
-    pub fn get_and_reset(&self) -> Vec<u64> {
-        self.clean(|taken| self.bits.take(taken)).in_a_row(self.bits.len())
-    }
-
-    /// Cleans all pages, as [`reset_addr_range`](Self::reset_addr_range) does. An [`Overrun`] stays.
-    pub fn reset(&self) {
-        self.clean(|taken| self.bits.take(taken));
     }
 
     /// How marks are set now.
@@ -300,7 +182,7 @@ impl AtomicBitmap {
     /// Tells of marks past the end, if there were any since the last
     /// [`acknowledge_overrun`](Self::acknowledge_overrun).
     pub fn overrun(&self) -> Option<Overrun> {
-        overrun_to(self.overrun.load(Ordering::Acquire))
+        self.past_end().get()
     }
 
     /// Tells of marks past the end, and forgets them, so that [`take`](Self::take) works again.
@@ -322,10 +204,11 @@ impl AtomicBitmap {
     /// # Ok::<(), guest_dirty::TakeError>(())
     /// ```
     pub fn acknowledge_overrun(&self) -> Option<Overrun> {
-        overrun_to(self.overrun.swap(0, Ordering::AcqRel))
+        self.past_end().take()
     }
 
-    /// The bits, for the rooms that harvest and merge.
+    /// The bits, for the rooms that mark, harvest and merge.
+    #[inline(always)]
     pub(crate) fn bits(&self) -> &Words {
         &self.bits
     }
@@ -336,54 +219,21 @@ impl AtomicBitmap {
         &mut self.bits
     }
 
-    /// What marks and harvests owe each other, for the rooms that harvest.
+    /// What marks and harvests owe each other, likewise.
+    #[inline(always)]
     pub(crate) fn discipline(&self) -> &Discipline {
         &self.discipline
     }
 
-    /// The pages, for the rooms that harvest and merge.
+    /// The pages, likewise.
+    #[inline(always)]
     pub(crate) fn pages(&self) -> &Pages {
         &self.pages
     }
-}
 
-fn overrun_to(end: usize) -> Option<Overrun> {
-    (end != 0).then_some(Overrun { end })
-}
-
-impl<'a> WithBitmapSlice<'a> for AtomicBitmap {
-    type S = RefSlice<'a, Self>;
-}
-
-impl Bitmap for AtomicBitmap {
-    #[inline(always)]
-    fn mark_dirty(&self, offset: usize, len: usize) {
-        self.set_addr_range(offset, len);
-    }
-
-    #[inline]
-    fn dirty_at(&self, offset: usize) -> bool {
-        self.is_addr_set(offset)
-    }
-
-    #[inline]
-    fn slice_at(&self, offset: usize) -> RefSlice<'_, Self> {
-        RefSlice::new(self, offset)
-    }
-
-    /// Counts the bytes of the range that lie in dirty pages. It is never `None`.
-    fn dirty_bytes(&self, offset: usize, len: usize) -> Option<usize> {
-        let Some(span) = self.pages.clipped(offset, len) else { return Some(0) };
-        let end = offset.saturating_add(len);
-        // Each page is looked at once: a mark in the middle of this makes the sum old, never more
-        // than `len`.
-        let edge = |page| {
-            if self.bits.is_set(page) { self.pages.overlap(page, offset, end) } else { 0 }
-        };
-        let last = if span.first() == span.last() { 0 } else { edge(span.last()) };
-        // The pages in between lie in the range whole, so their bytes are no more than `len`.
-        let whole = span.between().map_or(0, |span| self.bits.count(span));
-        Some(edge(span.first()) + whole * self.page_size().get() + last)
+    /// The marks past the end, for the room that marks.
+    pub(crate) fn past_end(&self) -> &PastEnd {
+        &self.past_end
     }
 }
 
@@ -407,9 +257,9 @@ impl Clone for AtomicBitmap {
     fn clone(&self) -> Self {
         // The bits first: whose copy has a bit of a mark that overran, has the overrun.
         let bits = self.bits.clone();
-        let overrun = AtomicUsize::new(self.overrun.load(Ordering::Acquire));
+        let past_end = self.past_end.clone();
         // INVARIANT: the same pages, and bits for them.
-        Self { pages: self.pages, bits, overrun, discipline: self.discipline.anew() }
+        Self { pages: self.pages, bits, past_end, discipline: self.discipline.anew() }
     }
 }
 

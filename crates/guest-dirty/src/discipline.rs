@@ -1,6 +1,6 @@
 //! Whether marks look before they lock, and what a harvest owes them for it.
 
-use core::sync::atomic::{AtomicU8, Ordering};
+use core::sync::atomic::{AtomicUsize, Ordering};
 
 use guest_volatile::{Fence, FenceError};
 
@@ -18,50 +18,61 @@ pub enum Marking {
 
 /// The state that marks obey, and the fence that whoever clears bits calls.
 ///
-/// The state in which marks look first says by how much an offset is shifted to the number of its page, so that a mark learns both by one look.
+/// A mark joins the state to its offset, and so has asked for both by one look: an offset with [`BLIND`] in it has no page.
 ///
 /// # Invariants
 ///
 /// The state is [`STRICT`], or there is a fence. It becomes [`STRICT`] when every mark that was begun in another
 /// state is past a barrier; so whoever reads [`STRICT`] owes nothing.
 ///
-/// `checked` is at most [`CHECKED`], and the state is `checked` or more than [`CHECKED`].
+/// `checked` is [`CHECKED`] or [`APART`], and a state that is one of these two is `checked`.
 pub(crate) struct Discipline {
-    state: AtomicU8,
-    checked: u8,
+    state: AtomicUsize,
+    checked: usize,
     fence: Option<Fence>,
 }
 
-/// Marks look first, as in all states below, which are shifts.
-const CHECKED: u8 = 64;
+/// What is set in all states but [`CHECKED`].
+pub(crate) const BLIND: usize = !(usize::MAX >> 1);
+
+/// Marks look first.
+const CHECKED: usize = 0;
+/// As [`CHECKED`], where no page is found by what is joined.
+const APART: usize = BLIND;
 /// Marks lock; all that looked are past.
-const STRICT: u8 = 65;
+const STRICT: usize = BLIND | 1;
 /// Marks lock, since a fence failed; one that looked may still be on its way.
-const UNSETTLED: u8 = 66;
+const UNSETTLED: usize = BLIND | 2;
 /// As [`UNSETTLED`], while somebody calls the fence to end that.
-const SETTLING: u8 = 67;
+const SETTLING: usize = BLIND | 3;
 /// Nothing is marked. Only the room `switched` lets a bitmap be so.
-const OFF: u8 = 68;
+const OFF: usize = BLIND | 4;
 
 impl Discipline {
-    /// Marks that look first, if there is a fence to be had. An offset shifted by `shift` is the number of its page, if there
-    /// is such a number.
-    pub(crate) fn best(shift: Option<u32>) -> Self {
+    /// Marks that look first, if there is a fence to be had. `joined` says whether they may look at the page of a
+    /// [joined](Self::join) offset.
+    pub(crate) fn best(joined: bool) -> Self {
         match Fence::register() {
-            Ok(fence) => Self::look(shift_or_none(shift), fence),
-            Err(_) => Self::strict(shift),
+            Ok(fence) => Self::look(checked(joined), fence),
+            Err(_) => Self::strict(joined),
         }
     }
 
-    pub(crate) fn strict(shift: Option<u32>) -> Self {
+    pub(crate) fn strict(joined: bool) -> Self {
         // INVARIANT: there was no mark yet.
-        Self { state: AtomicU8::new(STRICT), checked: shift_or_none(shift), fence: None }
+        Self { state: AtomicUsize::new(STRICT), checked: checked(joined), fence: None }
+    }
+
+    /// No marks, until they look first.
+    pub(crate) fn off(joined: bool, fence: Fence) -> Self {
+        // INVARIANT: there is a fence.
+        Self { state: AtomicUsize::new(OFF), checked: checked(joined), fence: Some(fence) }
     }
 
     /// Marks that look first, of which `checked` is the state.
-    fn look(checked: u8, fence: Fence) -> Self {
+    fn look(checked: usize, fence: Fence) -> Self {
         // INVARIANT: there is a fence.
-        Self { state: AtomicU8::new(checked), checked, fence: Some(fence) }
+        Self { state: AtomicUsize::new(checked), checked, fence: Some(fence) }
     }
 
     /// The same for bits of their own, which nobody has marked yet.
@@ -69,13 +80,22 @@ impl Discipline {
         match (self.fence, self.marking()) {
             (Some(fence), Marking::Checked) => Self::look(self.checked, fence),
             // INVARIANT: there was no mark yet.
-            _ => Self { state: AtomicU8::new(STRICT), checked: self.checked, fence: None },
+            _ => Self { state: AtomicUsize::new(STRICT), checked: self.checked, fence: None },
+        }
+    }
+
+    /// As of now the bitmap has other pages, of which `joined` says what it says in [`best`](Self::best).
+    pub(crate) fn rejoin(&mut self, joined: bool) {
+        let old = core::mem::replace(&mut self.checked, checked(joined));
+        let state = self.state.get_mut();
+        if *state == old {
+            *state = self.checked;
         }
     }
 
     pub(crate) fn marking(&self) -> Marking {
         match self.state.load(Ordering::Relaxed) {
-            ..=CHECKED | OFF => Marking::Checked,
+            CHECKED | APART | OFF => Marking::Checked,
             _ => Marking::Strict,
         }
     }
@@ -83,14 +103,15 @@ impl Discipline {
     /// Whether a mark may look first, and leave it at that. The light half of the fence comes before this.
     #[inline(always)]
     pub(crate) fn looks(&self) -> bool {
-        self.state.load(Ordering::Relaxed) <= CHECKED
+        // Of all states, these two have nothing else.
+        self.state.load(Ordering::Relaxed) & !BLIND == CHECKED
     }
 
-    /// As [`looks`](Self::looks), with what shifts an offset to the number of its page, if a shift does.
+    /// The offset itself, if a mark may look at its page and leave it at that; or else one with [`BLIND`] in it, which has no page there. The
+    /// light half of the fence comes before this.
     #[inline(always)]
-    pub(crate) fn look_by(&self) -> Option<u32> {
-        let state = self.state.load(Ordering::Relaxed);
-        (state < CHECKED).then_some(u32::from(state))
+    pub(crate) fn join(&self, offset: usize) -> usize {
+        offset | self.state.load(Ordering::Relaxed)
     }
 
     /// Whether nothing is to be marked. The light half of the fence comes before this.
@@ -143,7 +164,7 @@ impl Discipline {
     /// Lets nothing be marked, if there is a fence to end that by. Marks on their way may still come.
     pub(crate) fn turn_off(&self) {
         // INVARIANT: there is a fence, as the state is not `STRICT`.
-        self.turn(|state| (state <= CHECKED).then_some(OFF));
+        self.turn(|state| matches!(state, CHECKED | APART).then_some(OFF));
     }
 
     /// Lets everything be marked again. What is written before the next [`fence`](Self::fence) may not be.
@@ -153,13 +174,13 @@ impl Discipline {
     }
 
     /// Changes the state as `to` says of the present one.
-    fn turn(&self, to: impl Fn(u8) -> Option<u8>) {
+    fn turn(&self, to: impl Fn(usize) -> Option<usize>) {
         // Acquire and release: with a change of the state goes what was known when it was made.
         let _unchanged = self.state.fetch_update(Ordering::AcqRel, Ordering::Acquire, to).is_err();
     }
 }
 
-/// The state in which marks look, of pages that are found by that shift, or by none.
-fn shift_or_none(shift: Option<u32>) -> u8 {
-    shift.and_then(|shift| u8::try_from(shift).ok()).map_or(CHECKED, |shift| shift.min(CHECKED))
+/// The state in which marks look.
+fn checked(joined: bool) -> usize {
+    if joined { CHECKED } else { APART }
 }

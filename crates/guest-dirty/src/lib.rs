@@ -115,6 +115,7 @@
 //! ## The switch
 //!
 //! [`SwitchedBitmap`] is the same argument with "off" in the place of "set": its `start` turns the switch and then calls the fence.
+//! Its bits are allocated by the first `start`, before that turns the switch; until then a writer finds none, which is "off" as well.
 //!
 //! ## The rest
 //!
@@ -130,7 +131,7 @@
 //!
 //! # What it costs
 //!
-//! A mark of a page that is dirty already is 27 instructions, none of them locked. Other marks are one locked instruction for each
+//! A mark of a page that is dirty already is 24 instructions, none of them locked. Other marks are one locked instruction for each
 //! 64 pages that they touch, and one for the summary. A harvest is a load for each 4096 pages, and a locked instruction for
 //! each 64 that have bits; if it has any, the fence (a system call, and an interrupt for every CPU that runs a thread
 //! of the process). To make a bitmap is one system call.
@@ -141,7 +142,6 @@
 //! that harvest: **a seccomp filter that kills must allow it**, or the feature must be off, or bitmaps be made by
 //! [`new_strict`](AtomicBitmap::new_strict).
 
-#![no_std]
 #![forbid(unsafe_code)]
 
 extern crate alloc;
@@ -152,9 +152,13 @@ mod discipline;
 mod masks;
 mod pages;
 mod taken;
+mod live;
 mod words;
+mod past_end;
 mod slice;
 mod bitmap;
+mod mark;
+mod reset;
 mod runs;
 mod scan;
 mod harvest;

@@ -3,7 +3,8 @@
 use core::num::NonZeroUsize;
 use core::ops::Range;
 
-use crate::masks::Stretch;
+use crate::discipline::BLIND;
+use crate::masks::{BITS, Stretch};
 
 /// A number of bytes, cut into pages of one size. The last page may be cut short.
 ///
@@ -19,6 +20,9 @@ pub(crate) struct Pages {
     /// The page size is 2 to the power of this, if it is a power of 2: a shift finds the page of a
     /// byte faster than a division.
     shift: Option<u32>,
+    /// Likewise, if by this shift an offset with [`BLIND`] in it has a page that is in no word of those that have the pages. Or else 0, by which
+    /// that is so of every row of words that there can be: it would have 2^57 words, or 2^25 where a `usize` has 32 bits.
+    looked: u8,
 }
 
 /// Pages from `first` to `last`, both included.
@@ -37,9 +41,12 @@ pub(crate) struct Span {
 impl Pages {
     pub(crate) fn new(byte_size: usize, page_size: NonZeroUsize) -> Self {
         let shift = page_size.is_power_of_two().then(|| page_size.trailing_zeros());
+        let count = byte_size.div_ceil(page_size.get());
+        let is_apart = |shift: &u32| (BLIND >> shift) / BITS >= count.div_ceil(BITS);
+        let looked = shift.filter(is_apart).and_then(|shift| u8::try_from(shift).ok());
         // INVARIANT: as it says. Rounding up does not overflow: `div_ceil` adds after it has
         // divided.
-        Self { byte_size, count: byte_size.div_ceil(page_size.get()), page_size, shift }
+        Self { byte_size, count, page_size, shift, looked: looked.unwrap_or(0) }
     }
 
     /// As many bytes and `additional` more in pages of the same size, if their number is a `usize`.
@@ -69,9 +76,28 @@ impl Pages {
         }
     }
 
-    /// What shifts an offset to the number of its page, if a shift does.
-    pub(crate) fn shift(&self) -> Option<u32> {
-        self.shift
+    /// Whether [`only`](Self::only) finds pages.
+    pub(crate) fn can_be_looked_at(&self) -> bool {
+        self.shift == Some(self.looked.into())
+    }
+
+    /// A page as [`only`](Self::only) finds it.
+    #[inline(always)]
+    fn looked(&self, offset: usize) -> usize {
+        // The mask is none: it is that of the instruction.
+        offset.wrapping_shr(self.looked.into())
+    }
+
+    /// The one page that has all of `len` bytes from `offset` on, if there is such a page and these pages [can be looked
+    /// at](Self::can_be_looked_at); it may be past the end. Of no bytes, any page or none. Of an offset with [`BLIND`] in it,
+    /// whatever the pages, none that is in a word of those that have them.
+    #[inline(always)]
+    pub(crate) fn only(&self, offset: usize, len: usize) -> Option<usize> {
+        const HALF: usize = usize::MAX >> 1;
+        let page = self.looked(offset);
+        // If this wraps, then from the upper half of all numbers into the lower one, and no page that is found by a shift has bytes of both.
+        let last = offset.wrapping_add(len).wrapping_sub(1);
+        (len <= HALF && self.looked(last) == page).then_some(page)
     }
 
     /// All pages, if there are any.
@@ -130,16 +156,6 @@ impl Pages {
     }
 }
 
-/// The one page that has all of `len` bytes from `offset` on, if there is such a page; it may be past the end. `shift` is that of
-/// the pages' [`shift`](Pages::shift).
-#[inline(always)]
-pub(crate) fn only(offset: usize, len: usize, shift: u32) -> Option<usize> {
-    // Of no byte there is no last one: then, or past the end of all numbers, another way answers.
-    let last = offset.checked_add(len)?.wrapping_sub(1);
-    let page = offset >> shift;
-    (len != 0 && last >> shift == page).then_some(page)
-}
-
 impl Span {
     #[inline(always)]
     pub(crate) fn first(self) -> usize {
@@ -161,5 +177,59 @@ impl Span {
         // INVARIANT: if the distance is 2 or more, then first + 1 <= last - 1 < last, and nothing
         // overflows.
         (self.last - self.first >= 2).then(|| Self { first: self.first + 1, last: self.last - 1 })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use core::num::NonZeroUsize;
+
+    use super::Pages;
+    use crate::discipline::BLIND;
+    use crate::masks::BITS;
+
+    /// Sizes around every power of two.
+    fn sizes() -> impl Iterator<Item = usize> {
+        (0..usize::BITS)
+            .flat_map(|bit| [(1 << bit) - 1, 1 << bit, (1 << bit) + 1])
+            .chain([usize::MAX])
+    }
+
+    #[test]
+    fn an_offset_of_who_may_not_look_has_no_word() {
+        for byte_size in sizes() {
+            for page_size in sizes().filter_map(NonZeroUsize::new) {
+                let pages = Pages::new(byte_size, page_size);
+                let words = pages.count().div_ceil(BITS);
+                for offset in sizes() {
+                    let page = pages.only(offset | BLIND, 1).expect("one byte has one page");
+                    // More words than that there are in no memory.
+                    let most = (usize::MAX >> 1) / BITS;
+                    assert!(
+                        page / BITS >= words.min(most),
+                        "{byte_size:#x} {page_size:#x} {offset:#x}"
+                    );
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn the_only_page_of_bytes_is_that_of_the_first_and_of_the_last() {
+        for page_size in sizes().filter_map(NonZeroUsize::new) {
+            let pages = Pages::new(0x10_0000, page_size);
+            for offset in sizes() {
+                for len in sizes().filter(|len| *len > 0) {
+                    let last = offset.checked_add(len - 1);
+                    let one = last.is_some_and(|last| pages.page_of(last) == pages.page_of(offset));
+                    let Some(page) = pages.only(offset, len) else { continue };
+                    if pages.can_be_looked_at() {
+                        assert!(one, "{page_size:#x} {offset:#x} {len:#x}");
+                        assert_eq!(page, pages.page_of(offset));
+                    }
+                }
+            }
+            assert!(!pages.can_be_looked_at() || pages.only(0, 1) == Some(0));
+        }
     }
 }

@@ -3,6 +3,7 @@
 use core::fmt;
 use core::num::NonZeroUsize;
 use core::sync::atomic::{AtomicBool, Ordering};
+use std::sync::OnceLock;
 
 use guest_volatile::{Bitmap, Fence, FenceError, NewBitmap, WithBitmapSlice};
 
@@ -13,7 +14,7 @@ use crate::taken::Taken;
 
 /// A dirty bitmap that is off, until a migration or a snapshot [starts](Self::start) it.
 ///
-/// While it is off, a mark is a load and a branch, and nothing is dirty. It is for memory that is tracked
+/// While it is off, a mark is a load and a branch (two of each after it was on once), and nothing is dirty. It is for memory that is tracked
 /// for some seconds of a long life, and is given to a map as the type of its bitmaps:
 ///
 /// ```
@@ -47,11 +48,20 @@ use crate::taken::Taken;
 ///
 /// # Memory
 ///
-/// The bits are allocated with the bitmap, a bit for each page and a 64th of that for their summary: 2 MiB for 64 GiB, in
-/// pages of 4 KiB. To allocate them by `start` would need a pointer that writers take from an atomic. The standard library's cell for that
-/// needs std, and all others unsafe code, which this crate forbids; 1/32000 of the memory was not worth either.
+/// The bits (one for each page, and a 64th of that for their summary: 2 MiB for 64 GiB in pages of 4 KiB) are allocated when the bitmap is
+/// first started, or asked for by [`bitmap`](Self::bitmap), and stay for the next time. Where there is no fence they are there from
+/// the beginning, as marks are recorded.
+///
+/// Bits that are not there yet are one more way to be off: a writer who finds none looked before `start` called the heavy half, since `start`
+/// put them there before. A writer who finds them finds them clear and off, as they were made.
 pub struct SwitchedBitmap {
-    bitmap: AtomicBitmap,
+    /// None as long as nobody wanted it; then nothing is marked.
+    bitmap: OnceLock<AtomicBitmap>,
+    /// How it is to be made.
+    byte_size: usize,
+    page_size: NonZeroUsize,
+    /// None only where the bitmap is made already.
+    fence: Option<Fence>,
     /// Whether somebody wants to know.
     on: AtomicBool,
 }
@@ -59,15 +69,24 @@ pub struct SwitchedBitmap {
 impl SwitchedBitmap {
     /// A bitmap over `byte_size` bytes in pages of `page_size` bytes, which is off.
     ///
-    /// It asks for a fence as [`AtomicBitmap::new`] does.
+    /// It asks for a fence as [`AtomicBitmap::new`] does, and has no memory for bits yet if there is one.
     pub fn new(byte_size: usize, page_size: NonZeroUsize) -> Self {
-        Self::from(AtomicBitmap::new(byte_size, page_size))
+        match Fence::register() {
+            Ok(fence) => Self {
+                bitmap: OnceLock::new(),
+                byte_size,
+                page_size,
+                fence: Some(fence),
+                on: AtomicBool::new(false),
+            },
+            Err(_) => Self::from(AtomicBitmap::new_strict(byte_size, page_size)),
+        }
     }
 
     /// Clears the bitmap and turns it on. Every write that is not visible to the caller when this has returned
     /// will be marked; so copy all of the memory after it.
     ///
-    /// It is one call for a migration: for the bitmaps of many regions there is [`start_all`](Self::start_all).
+    /// The first time it allocates the bits, too. It is one call for a migration: for the bitmaps of many regions there is [`start_all`](Self::start_all).
     /// If the bitmap is on, it starts anew.
     ///
     /// # Errors
@@ -90,11 +109,12 @@ impl SwitchedBitmap {
         let bitmaps = bitmaps.into_iter();
         for one in bitmaps.clone() {
             one.on.store(false, Ordering::Relaxed);
+            let bitmap = one.bitmap();
             // What the bits were about is copied with all the rest. The fence below is for these, too.
-            one.bitmap.bits().take(&mut Taken::default());
-            one.bitmap.discipline().turn_on();
+            bitmap.bits().take(&mut Taken::default());
+            bitmap.discipline().turn_on();
         }
-        Discipline::fence_all(bitmaps.clone().map(|one| one.bitmap.discipline()))?;
+        Discipline::fence_all(bitmaps.clone().map(|one| one.bitmap().discipline()))?;
         bitmaps.for_each(|one| one.on.store(true, Ordering::Release));
         Ok(())
     }
@@ -103,7 +123,9 @@ impl SwitchedBitmap {
     /// harvest, and go when it is started again.
     pub fn stop(&self) {
         self.on.store(false, Ordering::Relaxed);
-        self.bitmap.discipline().turn_off();
+        if let Some(bitmap) = self.bitmap.get() {
+            bitmap.discipline().turn_off();
+        }
     }
 
     /// Whether it was started, and not stopped since.
@@ -111,11 +133,19 @@ impl SwitchedBitmap {
         self.on.load(Ordering::Acquire)
     }
 
-    /// The bitmap that is switched: to harvest, to merge, to look.
+    /// The bitmap that is switched: to harvest, to merge, to look. If nobody wanted it before, its bits are allocated.
     ///
     /// It shows what is recorded, be that wanted or not. What is marked through it, and not through the switch, is recorded always.
     pub fn bitmap(&self) -> &AtomicBitmap {
-        &self.bitmap
+        self.bitmap.get_or_init(|| match self.fence {
+            Some(fence) => AtomicBitmap::new_off(self.byte_size, self.page_size, fence),
+            None => AtomicBitmap::new_strict(self.byte_size, self.page_size),
+        })
+    }
+
+    /// The bitmap, while somebody wants to know.
+    fn wanted(&self) -> Option<&AtomicBitmap> {
+        self.bitmap.get().filter(|_| self.is_on())
     }
 }
 
@@ -123,7 +153,13 @@ impl From<AtomicBitmap> for SwitchedBitmap {
     /// A switch for this bitmap, which is off.
     fn from(bitmap: AtomicBitmap) -> Self {
         bitmap.discipline().turn_off();
-        Self { bitmap, on: AtomicBool::new(false) }
+        Self {
+            byte_size: bitmap.byte_size(),
+            page_size: bitmap.page_size(),
+            bitmap: OnceLock::from(bitmap),
+            fence: None,
+            on: AtomicBool::new(false),
+        }
     }
 }
 
@@ -136,15 +172,17 @@ impl Bitmap for SwitchedBitmap {
     fn mark_dirty(&self, offset: usize, len: usize) {
         // After the bytes that the mark is about, and before the look.
         Fence::light();
-        if !self.bitmap.discipline().is_off() {
-            self.bitmap.set_addr_range(offset, len);
+        if let Some(bitmap) = self.bitmap.get()
+            && !bitmap.discipline().is_off()
+        {
+            bitmap.set_addr_range(offset, len);
         }
     }
 
     /// Never while it is off.
     #[inline]
     fn dirty_at(&self, offset: usize) -> bool {
-        self.is_on() && self.bitmap.dirty_at(offset)
+        self.wanted().is_some_and(|bitmap| bitmap.dirty_at(offset))
     }
 
     #[inline]
@@ -154,7 +192,7 @@ impl Bitmap for SwitchedBitmap {
 
     /// None of the bytes while it is off.
     fn dirty_bytes(&self, offset: usize, len: usize) -> Option<usize> {
-        if self.is_on() { self.bitmap.dirty_bytes(offset, len) } else { Some(0) }
+        self.wanted().map_or(Some(0), |bitmap| bitmap.dirty_bytes(offset, len))
     }
 }
 
@@ -173,10 +211,11 @@ impl NewBitmap for SwitchedBitmap {
 }
 
 impl fmt::Debug for SwitchedBitmap {
+    /// Shows the bitmap if its bits are there.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("SwitchedBitmap")
             .field("on", &self.is_on())
-            .field("bitmap", &self.bitmap)
+            .field("bitmap", &self.bitmap.get())
             .finish()
     }
 }

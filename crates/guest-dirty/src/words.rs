@@ -5,9 +5,9 @@
 
 use alloc::collections::TryReserveError;
 use alloc::vec::Vec;
-use core::iter::FusedIterator;
 use core::sync::atomic::{AtomicU64, Ordering};
 
+use crate::live::Live;
 use crate::masks::{BITS, Ones, Stretch, count};
 use crate::pages::Span;
 use crate::taken::Taken;
@@ -67,15 +67,23 @@ impl Words {
                 .is_some_and(|words| bit(words.load(Ordering::SeqCst), word))
     }
 
+    /// Sets these bits of a word, as [`set`](Self::set) does, or if `looks` as [`look_and_set`](Self::look_and_set).
+    ///
+    /// The bits must be those of pages, by the type's invariant.
+    #[inline(always)]
+    pub(crate) fn set_word(&self, word: usize, bits: u64, looks: bool) {
+        if !(looks && self.row[word].load(Ordering::Acquire) & bits == bits) {
+            self.row[word].fetch_or(bits, Ordering::SeqCst);
+        }
+        let summary = &self.summary[word / BITS];
+        if !bit(summary.load(Ordering::SeqCst), word) {
+            summary.fetch_or(1 << (word % BITS), Ordering::SeqCst);
+        }
+    }
+
     /// Sets the bits of the pages: one locked operation a word.
     #[inline(never)]
-    pub(crate) fn set(&self, span: Span) {
-        let pages = span.pages();
-        let (first, last) = pages.words().ends();
-        if first == last {
-            self.set_in(first, pages.mask(first));
-            return;
-        }
+    pub(crate) fn set(&self, pages: Stretch) {
         let (first, last) = pages.words().words().ends();
         for group in first..last + 1 {
             self.set_group(pages, group, |word, mask| {
@@ -86,18 +94,7 @@ impl Words {
 
     /// As [`set`](Self::set), where who takes bits calls a fence: looks first, and touches nothing if all is set.
     #[inline(never)]
-    pub(crate) fn look_and_set(&self, span: Span) {
-        let pages = span.pages();
-        let (first, last) = pages.words().ends();
-        if first == last {
-            let mask = pages.mask(first);
-            let set = self.row[first].load(Ordering::Acquire) & mask == mask;
-            let known = bit(self.summary[first / BITS].load(Ordering::SeqCst), first);
-            if !(set && known) {
-                self.set_in(first, mask);
-            }
-            return;
-        }
+    pub(crate) fn look_and_set(&self, pages: Stretch) {
         let (first, last) = pages.words().words().ends();
         for group in first..last + 1 {
             if !self.has_group(pages, group) {
@@ -116,26 +113,21 @@ impl Words {
     }
 
     /// Whether all bits of those of the pages that are in `group`, which has some, are set, and known to the summary.
+    #[inline(always)]
     fn has_group(&self, pages: Stretch, group: usize) -> bool {
         let words = pages.words();
         let (first, last) = group_of(words, group);
-        let row = &self.row[first..last + 1];
+        let known = |mask: u64| self.summary[group].load(Ordering::SeqCst) & mask == mask;
         let (head, tail) = (pages.mask(first), pages.mask(last));
-        let look = |word: &AtomicU64| word.load(Ordering::Acquire);
-        if (look(&row[0]) | !head) & (look(&row[row.len() - 1]) | !tail) != !0 {
-            return false;
+        let row = &self.row[first..last + 1];
+        if let Ok(whole) = <&[AtomicU64; BITS]>::try_from(row)
+            && head & tail == !0
+        {
+            return all_of(whole) == !0 && known(!0);
         }
+        let has = |word: usize, mask: u64| self.row[word].load(Ordering::Acquire) & mask == mask;
         let inner = row.get(1..row.len() - 1).unwrap_or_default();
-        let eights = inner.chunks_exact(8);
-        let rest = eights.remainder().iter().fold(!0, |all, word| all & look(word));
-        // As a tree, so that the loads need not wait for each other.
-        let all = eights.fold(rest, |all, e| {
-            let low = look(&e[0]) & look(&e[1]) & (look(&e[2]) & look(&e[3]));
-            let high = look(&e[4]) & look(&e[5]) & (look(&e[6]) & look(&e[7]));
-            all & (low & high)
-        });
-        let mask = words.mask(group);
-        all == !0 && self.summary[group].load(Ordering::SeqCst) & mask == mask
+        has(first, head) && has(last, tail) && all_of(inner) == !0 && known(words.mask(group))
     }
 
     /// Sets the bits of those of the pages that are in `group`, which has some, each word by `set`.
@@ -154,13 +146,8 @@ impl Words {
     ///
     /// The bits must be those of pages, by the type's invariant.
     pub(crate) fn set_in(&self, word: usize, bits: u64) {
-        if bits == 0 {
-            return;
-        }
-        self.row[word].fetch_or(bits, Ordering::SeqCst);
-        let summary = &self.summary[word / BITS];
-        if !bit(summary.load(Ordering::SeqCst), word) {
-            summary.fetch_or(1 << (word % BITS), Ordering::SeqCst);
+        if bits != 0 {
+            self.set_word(word, bits, false);
         }
     }
 
@@ -189,25 +176,31 @@ impl Words {
 
     /// Moves all bits into `taken`, which is empty.
     pub(crate) fn take(&self, taken: &mut Taken) {
-        for (chunk, summaries) in self.summary.chunks(CHUNK).enumerate() {
+        let (chunks, rest) = self.summary.as_chunks::<CHUNK>();
+        for (chunk, summaries) in chunks.iter().enumerate() {
             // Words without a bit are left in peace: their cache lines stay with those who mark. A mark that these
             // loads miss comes after the take.
-            let any = summaries.iter().fold(0, |any, words| any | words.load(Ordering::Relaxed));
-            if any == 0 {
+            if any_of(summaries) != 0 {
+                self.take_groups(chunk * CHUNK, summaries, taken);
+            }
+        }
+        self.take_groups(chunks.len() * CHUNK, rest, taken);
+    }
+
+    /// Moves the bits of some groups into `taken`, which has those of groups before `first`.
+    #[inline(never)]
+    fn take_groups(&self, first: usize, summaries: &[AtomicU64], taken: &mut Taken) {
+        for (group, summary) in (first..).zip(summaries) {
+            if summary.load(Ordering::Relaxed) == 0 {
                 continue;
             }
             if taken.is_empty() {
-                taken.reserve_words(self.estimate(chunk * CHUNK));
+                taken.reserve_words(self.estimate(group));
             }
-            for (group, summary) in (chunk * CHUNK..).zip(summaries) {
-                if summary.load(Ordering::Relaxed) == 0 {
-                    continue;
-                }
-                taken.reserve();
-                // Before its words: who sets a bit after its word was looked at sees this, and sets it again.
-                let words = Ones(summary.swap(0, Ordering::SeqCst));
-                taken.add(group, words.map(|word| (word, self.take_word(group * BITS + word))));
-            }
+            taken.reserve();
+            // Before its words: who sets a bit after its word was looked at sees this, and sets it again.
+            let words = Ones(summary.swap(0, Ordering::SeqCst));
+            taken.add(group, words.map(|word| (word, self.take_word(group * BITS + word))));
         }
     }
 
@@ -283,20 +276,17 @@ impl Words {
 
     /// The words that have bits, each at its own moment.
     pub(crate) fn live(&self) -> Live<'_> {
-        // Of no words there is no last one.
         match self.row.len().checked_sub(1) {
             Some(last) => self.live_in(Stretch::new(0, last)),
-            None => {
-                Live { row: &[], summary: &[], words: Stretch::new(0, 0), group: 0, ones: Ones(0) }
-            }
+            // Of no words there is no last one.
+            None => Live::none(),
         }
     }
 
     /// Those of the words that have bits.
     fn live_in(&self, words: Stretch) -> Live<'_> {
         let (first, last) = words.words().ends();
-        let summary = &self.summary[first..last + 1];
-        Live { row: &self.row, summary, words, group: first, ones: Ones(0) }
+        Live::new(&self.row, &self.summary[first..last + 1], words)
     }
 
     /// The bits of now, each word at its own moment.
@@ -317,74 +307,34 @@ impl Clone for Words {
     }
 }
 
-/// The words that have bits, with their numbers, in ascending order, looked at while one goes along. Some may be 0, if
-/// somebody takes them meanwhile, or in a [`fold`](Iterator::fold).
-#[derive(Clone)]
-pub(crate) struct Live<'a> {
-    row: &'a [AtomicU64],
-    /// The words of the summary from `group` on.
-    summary: &'a [AtomicU64],
-    words: Stretch,
-    /// The next group to look at.
-    group: usize,
-    /// Words to look at of the group before `group`.
-    ones: Ones,
+/// The bits that all of the words have, each at its own moment.
+#[inline(always)]
+fn all_of(words: &[AtomicU64]) -> u64 {
+    let look = |word: &AtomicU64| word.load(Ordering::Acquire);
+    let (eights, rest) = words.as_chunks::<8>();
+    let rest = rest.iter().fold(!0, |all, word| all & look(word));
+    // Four at a time, which need not wait for each other, under every profile.
+    let [a, b, c, d] = eights.iter().fold([rest, !0, !0, !0], |[a, b, c, d], e| {
+        [
+            a & look(&e[0]) & look(&e[4]),
+            b & look(&e[1]) & look(&e[5]),
+            c & look(&e[2]) & look(&e[6]),
+            d & look(&e[3]) & look(&e[7]),
+        ]
+    });
+    a & b & c & d
 }
 
-impl Iterator for Live<'_> {
-    type Item = (usize, u64);
-
-    #[inline]
-    fn next(&mut self) -> Option<(usize, u64)> {
-        loop {
-            for one in &mut self.ones {
-                let word = (self.group - 1) * BITS + one;
-                let bits = self.row[word].load(Ordering::Acquire);
-                if bits != 0 {
-                    return Some((word, bits));
-                }
-            }
-            let clean = self.summary.iter().take_while(|words| words.load(Ordering::Relaxed) == 0);
-            let clean = clean.count();
-            let (summary, rest) = self.summary.get(clean..)?.split_first()?;
-            self.group += clean;
-            self.ones = Ones(summary.load(Ordering::Acquire) & self.words.mask(self.group));
-            self.summary = rest;
-            self.group += 1;
-        }
-    }
-
-    #[inline]
-    fn fold<T, F: FnMut(T, (usize, u64)) -> T>(self, init: T, mut f: F) -> T {
-        let (row, words) = (self.row, self.words);
-        let mut of_group = |mut sum, group: usize, ones: Ones| {
-            if ones.0 == !0 {
-                // Without a search for the next one, in which the loop would spend most of its time.
-                for (word, bits) in (group * BITS..).zip(&row[group * BITS..][..BITS]) {
-                    sum = f(sum, (word, bits.load(Ordering::Acquire)));
-                }
-                return sum;
-            }
-            ones.fold(sum, |sum, one| {
-                let word = group * BITS + one;
-                f(sum, (word, row[word].load(Ordering::Acquire)))
-            })
-        };
-        let mut sum = init;
-        if self.ones.0 != 0 {
-            sum = of_group(sum, self.group - 1, self.ones);
-        }
-        for (group, summary) in (self.group..).zip(self.summary) {
-            let ones = summary.load(Ordering::Acquire);
-            if ones != 0 {
-                sum = of_group(sum, group, Ones(ones & words.mask(group)));
-            }
-        }
-        sum
-    }
+/// The bits that any of the words has, each at its own moment. Written out, since a loop stays one where code is optimized for size.
+#[inline(always)]
+fn any_of(words: &[AtomicU64; CHUNK]) -> u64 {
+    let four = |i: usize| {
+        let look = |i: usize| words[i].load(Ordering::Relaxed);
+        look(i) | look(i + 1) | look(i + 2) | look(i + 3)
+    };
+    const { assert!(CHUNK == 16) };
+    four(0) | four(4) | four(8) | four(12)
 }
-
-impl FusedIterator for Live<'_> {}
 
 /// Those of the words that are in `group`, which has some: the first, and the last.
 #[inline(always)]

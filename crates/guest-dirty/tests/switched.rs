@@ -1,7 +1,10 @@
 //! A bitmap that is turned on and off, as the bitmap of memory and by itself.
 
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread;
+
 use guest_dirty::{AtomicBitmap, DEFAULT_PAGE_SIZE, SwitchedBitmap};
-use guest_volatile::{Bitmap, NewBitmap};
+use guest_volatile::{Bitmap, Fence, NewBitmap};
 use rstest::rstest;
 
 fn checked() -> AtomicBitmap {
@@ -99,7 +102,69 @@ fn marks_past_the_end_are_told_while_it_is_on() {
 #[test]
 fn the_default_is_over_nothing_and_debug_shows_the_switch() {
     let bitmap = SwitchedBitmap::default();
+    let text = format!("{bitmap:?}");
+    assert!(text.starts_with("SwitchedBitmap { on: false, bitmap: "), "{text}");
     assert_eq!(bitmap.bitmap().len(), 0);
     let text = format!("{bitmap:?}");
-    assert!(text.starts_with("SwitchedBitmap { on: false, bitmap: AtomicBitmap {"), "{text}");
+    assert!(text.starts_with("SwitchedBitmap { on: false, bitmap: Some(AtomicBitmap {"), "{text}");
+}
+
+#[test]
+fn what_was_never_started_has_no_bits_unless_marks_are_strict() {
+    let bitmap = SwitchedBitmap::new(0x10_0000, DEFAULT_PAGE_SIZE);
+    bitmap.mark_dirty(0x1000, 8);
+    bitmap.stop();
+    let is_there = !format!("{bitmap:?}").contains("bitmap: None");
+    assert_eq!(is_there, Fence::register().is_err());
+    assert!(!bitmap.dirty_at(0x1000));
+    assert_eq!(bitmap.dirty_bytes(0, 0x10_0000), Some(0));
+
+    // To ask for the bitmap is not to turn it on.
+    assert_eq!((bitmap.bitmap().byte_size(), bitmap.bitmap().len()), (0x10_0000, 0x100));
+    bitmap.mark_dirty(0x2000, 8);
+    assert!(!bitmap.is_on() && !bitmap.dirty_at(0x2000));
+
+    bitmap.start().unwrap();
+    assert!(taken(&bitmap).is_empty());
+    bitmap.mark_dirty(0x3000, 8);
+    assert_eq!(taken(&bitmap), [3]);
+}
+
+#[test]
+fn a_write_that_races_with_the_first_start_is_copied_or_marked() {
+    for round in 0..300 {
+        let bitmap = SwitchedBitmap::new(0x1000, DEFAULT_PAGE_SIZE);
+        let (bytes, writes) = (AtomicU64::new(0), AtomicU64::new(0));
+        let copy = thread::scope(|scope| {
+            scope.spawn(|| {
+                for value in 1..=50 + round % 50 {
+                    bytes.store(value, Ordering::Relaxed);
+                    bitmap.mark_dirty(0, 8);
+                    writes.store(value, Ordering::Relaxed);
+                }
+            });
+            // Anywhere between the first write and the last.
+            while writes.load(Ordering::Relaxed) < round % 50 {
+                core::hint::spin_loop();
+            }
+            bitmap.start().unwrap();
+            bytes.load(Ordering::Relaxed)
+        });
+        let last = bytes.load(Ordering::Relaxed);
+        assert!(copy == last || bitmap.dirty_at(0), "round {round}: {copy} of {last}");
+    }
+}
+
+#[test]
+fn who_starts_at_the_same_time_starts_the_same_bits() {
+    for _ in 0..200 {
+        let bitmap = SwitchedBitmap::new(0x10_0000, DEFAULT_PAGE_SIZE);
+        thread::scope(|scope| {
+            for _ in 0..2 {
+                scope.spawn(|| bitmap.start().unwrap());
+            }
+        });
+        bitmap.mark_dirty(0x5000, 1);
+        assert_eq!(taken(&bitmap), [5]);
+    }
 }
