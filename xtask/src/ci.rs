@@ -13,8 +13,8 @@ use crate::downstream::Selection;
 use crate::report::{Outcome, Report};
 use crate::workspace::{OUTSIDE, Workspace};
 use crate::{
-    bench, compare, demo, downstream, facades, features, fuzz, host, instructions, inventory,
-    layers, no_std, policy, sanitize, semantics,
+    bench, compare, daemon, demo, downstream, facades, features, fuzz, host, instructions,
+    inventory, layers, no_std, policy, sanitize, semantics,
 };
 
 /// One line of the table.
@@ -32,7 +32,7 @@ enum When {
 }
 
 /// All steps, in the order in which they run. Each is of use whether or not the others pass.
-const STEPS: [Step; 22] = [
+const STEPS: [Step; 23] = [
     always("format", "every source is formatted", format),
     always("layers", "crates and rooms point down, and are no longer than a room", layers::check),
     always("semantics", "every line of docs/semantics.md has its tests", |_| semantics::check()),
@@ -67,6 +67,11 @@ const STEPS: [Step; 22] = [
     full("instructions", "hot operations take as many instructions as are kept", |workspace| {
         instructions::check(workspace, bench::PACKAGE)
     }),
+    full(
+        "daemon",
+        "the vhost-user-blk daemon builds on both sides, and passes its tests",
+        daemon::check,
+    ),
     full("demo", "the demonstration passes its own checks", demonstration),
     full("advisories", "no dependency has a known hole", |_| policy::check_advisories()),
 ];
@@ -125,7 +130,7 @@ const fn full(name: &'static str, says: &'static str, run: Run) -> Step {
 fn format(_: &Workspace) -> Result<Outcome> {
     let members = Call::cargo(["fmt", "--all", "--check"]).run();
     // These are no members, so `--all` does not reach them.
-    let others = [no_std::CONSUMER, compare::DEVICE, OUTSIDE, fuzz::MANIFEST];
+    let others = [no_std::CONSUMER, compare::DEVICE, OUTSIDE, fuzz::MANIFEST, daemon::OURS];
     let others =
         others.map(|manifest| Call::cargo(["fmt", "--check", "--manifest-path", manifest]).run());
     all_of([members].into_iter().chain(others))

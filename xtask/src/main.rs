@@ -22,6 +22,7 @@ mod demo;
 mod profiles;
 mod instructions;
 mod downstream;
+mod daemon;
 mod compare;
 mod bench;
 mod fuzz;

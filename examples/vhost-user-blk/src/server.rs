@@ -1,0 +1,57 @@
+//! Front-ends, served one after the other.
+
+use std::fs;
+use std::sync::Arc;
+
+use vhost::vhost_user::{Error as MessageError, Listener};
+use vhost_user_backend::{Error, VhostUserDaemon};
+
+use crate::device::Device;
+use crate::memory::{Current, Memory};
+use crate::options::Options;
+use crate::stats::Stats;
+
+/// Serves as many front-ends as the options say.
+///
+/// # Errors
+///
+/// If the socket or the image cannot be opened. What a front-end does wrong ends its own connection.
+pub(crate) fn run(options: &Options) -> Result<(), String> {
+    let told = |error: &dyn std::fmt::Display| format!("{}: {error}", options.image.display());
+    // A wrong name is told now, not to the first front-end.
+    Device::new(options).map_err(|error| told(&error))?;
+    let mut listener = Listener::new(&options.socket, true)
+        .map_err(|error| format!("{}: {error}", options.socket.display()))?;
+    log::info!("serves {} on {}", options.image.display(), options.socket.display());
+    let mut stats = Stats::default();
+    let mut left = options.serve;
+    while left != Some(0) {
+        left = left.map(|left| left - 1);
+        let device = Arc::new(Device::new(options).map_err(|error| told(&error))?);
+        match serve(&device, &mut listener) {
+            Ok(()) => log::info!("the front-end has gone"),
+            Err(error) => log::error!("the front-end is dropped: {error}"),
+        }
+        stats += device.stats();
+        if let Some(path) = &options.stats
+            && let Err(error) = fs::write(path, stats.to_string())
+        {
+            log::error!("{}: {error}", path.display());
+        }
+    }
+    Ok(())
+}
+
+/// Serves the next front-end until it goes or must go. Its threads have ended, and its memory is unmapped, on return.
+fn serve(device: &Arc<Device>, listener: &mut Listener) -> Result<(), Error> {
+    let memory = Current::new(Memory::new());
+    let mut daemon = VhostUserDaemon::new("vhost-user".to_owned(), Arc::clone(device), memory)?;
+    daemon.start(listener)?;
+    match daemon.wait() {
+        // It has closed its end, between two messages or within one.
+        Err(Error::HandleRequest(MessageError::Disconnected | MessageError::PartialMessage)) => {
+            Ok(())
+        }
+        result => result,
+    }
+}
