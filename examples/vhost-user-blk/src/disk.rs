@@ -43,6 +43,13 @@ enum Failure {
     Transfer(GuestMemoryError),
 }
 
+/// Whether a segment may have the flag to unmap.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Unmap {
+    Allowed,
+    Refused,
+}
+
 impl Disk {
     pub(crate) fn new(image: Image) -> Self {
         Self { image, chain: Chain::default(), stats: Stats::default() }
@@ -130,19 +137,15 @@ impl Disk {
             }
             Kind::Discard => {
                 self.stats.discards += 1;
-                self.each_segment(memory, |image, segment, offset, len| {
-                    // Linux may say no more of what the bytes are then, so a flag to unmap has no meaning here.
-                    if segment.unmap {
-                        Err(Failure::Unsupported)
-                    } else {
-                        Ok(image.discard(offset, len)?)
-                    }
+                // What is discarded is unmapped anyway, so the flag has no meaning here.
+                self.each_segment(memory, Unmap::Refused, |image, _, offset, len| {
+                    image.discard(offset, len)
                 })
             }
             Kind::WriteZeroes => {
                 self.stats.write_zeroes += 1;
-                self.each_segment(memory, |image, segment, offset, len| {
-                    Ok(image.write_zeroes(offset, len, segment.unmap)?)
+                self.each_segment(memory, Unmap::Allowed, |image, segment, offset, len| {
+                    image.write_zeroes(offset, len, segment.unmap)
                 })
             }
             Kind::GetId => {
@@ -176,11 +179,12 @@ impl Disk {
         if self.image.is_writable() { Ok(()) } else { Err(Failure::ReadOnly) }
     }
 
-    /// Reads and checks the segments that the request names, then hands each to `act`.
+    /// Reads and checks all segments that the request names, then hands each to `act` with its place in bytes.
     fn each_segment(
         &mut self,
         memory: &Memory,
-        act: impl Fn(&Image, Segment, u64, u64) -> Result<(), Failure>,
+        unmap: Unmap,
+        act: impl Fn(&Image, Segment, u64, u64) -> io::Result<()>,
     ) -> Result<u64, Failure> {
         self.check_writable()?;
         let data = &mut self.chain.readable;
@@ -193,7 +197,7 @@ impl Disk {
         for _ in 0..count {
             let bytes = data.read_front::<SEGMENT>(memory).map_err(Failure::Segments)?;
             let segment = Segment::parse(bytes);
-            if segment.is_odd {
+            if segment.is_odd || (segment.unmap && unmap == Unmap::Refused) {
                 return Err(Failure::Unsupported);
             }
             if segment.sectors > SEGMENT_SECTORS {

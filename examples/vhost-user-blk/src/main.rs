@@ -47,6 +47,7 @@ fn main() -> ExitCode {
         log::warn!("--lose-marks: MARKS ARE LOST, A MIGRATION CORRUPTS THE GUEST");
         marks::lose_all();
     }
+    server::raise_file_limit();
     match server::run(&options) {
         Ok(()) => ExitCode::SUCCESS,
         Err(problem) => {

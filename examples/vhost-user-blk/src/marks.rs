@@ -7,7 +7,9 @@
 //! Why not `BitmapMmapRegion` of vhost-user-backend: it takes a lock for each mark, counts pages from the start of a region, which is
 //! wrong for one that does not start at a page, never ends logging, and gives memory that comes later no log.
 
+use std::fs::File;
 use std::io;
+use std::os::unix::fs::FileExt as _;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 
@@ -90,6 +92,16 @@ impl Log {
         self.byte(page).load(Ordering::Relaxed) & (1 << (page % 8)) != 0
     }
 
+    /// Checks that the front-end's file is as long as it says: to set a bit behind its end would be a SIGBUS. Nothing
+    /// helps against a front-end that cuts the file later, since the back-end crate has it.
+    fn check_file(&self) -> io::Result<()> {
+        let last: *const AtomicU8 = self.byte(self.last / PAGE);
+        // The system looks, and says instead of raising a signal.
+        let looked = File::open("/proc/self/mem")?.read_exact_at(&mut [0], last as u64);
+        looked
+            .map_err(|_| io::Error::new(io::ErrorKind::InvalidData, "the log's file is too short"))
+    }
+
     /// The byte with the bit of a page of the region.
     fn byte(&self, page: u64) -> &AtomicU8 {
         // A log of the whole region is in the process's memory, so this is no more than a `usize`.
@@ -101,11 +113,10 @@ impl MemRegionBitmap for Log {
     fn new<R: GuestMemoryRegion>(region: &R, bits: Arc<MmapLogReg>) -> io::Result<Self> {
         // The length of a log is known in its crate alone; this one fails unless the log has a bit for the region's last page.
         AtomicBitmapMmap::new(region, Arc::clone(&bits))?;
-        Ok(Self {
-            bits,
-            start: region.start_addr().raw_value(),
-            last: region.last_addr().raw_value(),
-        })
+        let (start, last) = (region.start_addr().raw_value(), region.last_addr().raw_value());
+        let log = Self { bits, start, last };
+        log.check_file()?;
+        Ok(log)
     }
 }
 

@@ -1,8 +1,10 @@
 //! Front-ends, served one after the other.
 
 use std::fs;
+use std::path::Path;
 use std::sync::Arc;
 
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use vhost::vhost_user::{Error as MessageError, Listener};
 use vhost_user_backend::{Error, VhostUserDaemon};
 
@@ -20,7 +22,7 @@ pub(crate) fn run(options: &Options) -> Result<(), String> {
     let told = |error: &dyn std::fmt::Display| format!("{}: {error}", options.image.display());
     // A wrong name is told now, not to the first front-end.
     Device::new(options).map_err(|error| told(&error))?;
-    let mut listener = Listener::new(&options.socket, true)
+    let mut listener = listen(&options.socket)
         .map_err(|error| format!("{}: {error}", options.socket.display()))?;
     log::info!("serves {} on {}", options.image.display(), options.socket.display());
     let mut stats = Stats::default();
@@ -39,7 +41,30 @@ pub(crate) fn run(options: &Options) -> Result<(), String> {
             log::error!("{}: {error}", path.display());
         }
     }
+    // It may have been replaced, or removed, by somebody else; that is no concern of ours.
+    let _ = fs::remove_file(&options.socket);
     Ok(())
+}
+
+/// Allows this process as many open files as it may have.
+///
+/// A front-end may send a file for each of 509 regions; and vhost-user-backend 0.24 leaves one open for each queue of a
+/// front-end that has gone.
+pub(crate) fn raise_file_limit() {
+    let raised = getrlimit(Resource::RLIMIT_NOFILE)
+        .and_then(|(_, most)| setrlimit(Resource::RLIMIT_NOFILE, most, most));
+    if let Err(error) = raised {
+        log::warn!("the limit of open files stays as it is: {error}");
+    }
+}
+
+/// Makes the socket, under another name until it listens: who waits for its file to be there may connect then.
+fn listen(path: &Path) -> Result<Listener, Box<dyn std::error::Error>> {
+    let mut unfinished = path.as_os_str().to_owned();
+    unfinished.push(".new");
+    let listener = Listener::new(&unfinished, true)?;
+    fs::rename(&unfinished, path)?;
+    Ok(listener)
 }
 
 /// Serves the next front-end until it goes or must go. Its threads have ended, and its memory is unmapped, on return.
