@@ -14,7 +14,7 @@ use crate::report::{Outcome, Report};
 use crate::workspace::{OUTSIDE, Workspace};
 use crate::{
     bench, compare, daemon, demo, downstream, facades, features, fuzz, host, instructions,
-    inventory, layers, no_std, policy, sanitize, semantics,
+    inventory, layers, no_std, policy, sanitize, semantics, vm,
 };
 
 /// One line of the table.
@@ -32,7 +32,7 @@ enum When {
 }
 
 /// All steps, in the order in which they run. Each is of use whether or not the others pass.
-const STEPS: [Step; 23] = [
+const STEPS: [Step; 27] = [
     always("format", "every source is formatted", format),
     always("layers", "crates and rooms point down, and are no longer than a room", layers::check),
     always("semantics", "every line of docs/semantics.md has its tests", |_| semantics::check()),
@@ -52,6 +52,20 @@ const STEPS: [Step; 23] = [
     always("benches", "the benches compile", benches),
     always("downstream", "no test of a few users is lost on our memory", |workspace| {
         downstream::run(workspace, &Selection::short())
+    }),
+    always(
+        "vm",
+        "a Linux guest works on our disk, and finds and leaves what it wrote",
+        |workspace| vm::run(workspace, vm::Run::Boot),
+    ),
+    full("vm-hotplug", "a guest's memory changes while it works", |workspace| {
+        vm::run(workspace, vm::Run::Hotplug)
+    }),
+    full("vm-migrate", "a guest moves and loses nothing, unless the marks are lost", |workspace| {
+        vm::run(workspace, vm::Run::Migrate)
+    }),
+    full("vm-compare", "a guest sees our memory and the published one", |workspace| {
+        vm::run(workspace, vm::Run::Compare)
     }),
     full("release", "tests pass in release builds", release_tests),
     full("downstream-all", "no test of any user known here is lost", |workspace| {

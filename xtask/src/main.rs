@@ -1,5 +1,5 @@
 //! The project's own commands, run as `cargo xtask <command>`: `ci`, `demo`, `bench`,
-//! `downstream`, `fuzz`, `sanitize`, `inventory`.
+//! `downstream`, `fuzz`, `sanitize`, `vm`, `inventory`.
 //!
 //! Every command is a sequence of calls of cargo and a few checks of our own; nothing here is
 //! needed to build or use the crates. Rooms are declared from the bottom up.
@@ -27,6 +27,7 @@ mod compare;
 mod bench;
 mod fuzz;
 mod sanitize;
+mod vm;
 mod ci;
 #[cfg(test)]
 mod tests;
@@ -54,6 +55,7 @@ enum Task {
     Fuzz { wish: fuzz::Wish },
     Inventory,
     Sanitize,
+    Vm { run: vm::Run },
 }
 
 fn main() -> ExitCode {
@@ -110,6 +112,7 @@ impl Task {
             "inventory" if rest.is_empty() => Ok(Self::Inventory),
             "sanitize" if rest.is_empty() => Ok(Self::Sanitize),
             "fuzz" => Ok(Self::Fuzz { wish: fuzz::Wish::parse(rest)? }),
+            "vm" => Ok(Self::Vm { run: vm::Run::parse(rest)? }),
             "help" | "--help" | "-h" => Ok(Self::Help),
             unknown => bail!("there is no command `{unknown}`"),
         }
@@ -143,6 +146,7 @@ impl Task {
             Self::Sanitize => {
                 println!("{}", sanitize::run(&workspace.target.display().to_string())?);
             }
+            Self::Vm { run } => println!("{}", vm::run(&workspace, run)?),
             Self::Fuzz { wish } => println!("{}", fuzz::run(&wish)?),
         }
         Ok(ExitCode::SUCCESS)
@@ -192,6 +196,10 @@ fn usage() -> String {
         "      feeds the fuzz targets for a while, 60 s each, from their seeds and what they learned",
         "  sanitize",
         "      runs the tests of the stack under the address sanitizer",
+        "  vm [--hotplug | --migrate | --compare]",
+        "      boots Linux under QEMU on a disk that our vhost-user-blk daemon serves: it works and all is",
+        "      verified (or: its memory changes under load; it moves to another machine, and a daemon",
+        "      that loses its marks is found out; it measures the published vm-memory and ours)",
         "  inventory",
         "      writes docs/unsafe.md from the sources",
         "  help",

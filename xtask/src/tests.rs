@@ -1,5 +1,6 @@
 //! What command lines mean.
 
+use crate::vm::Run;
 use crate::{Task, usage};
 
 fn parse(line: &str) -> Result<Task, String> {
@@ -56,8 +57,17 @@ fn bench_compares_or_counts_when_told_to() {
 }
 
 #[test]
+fn vm_makes_one_run_at_a_time() {
+    assert_eq!(parse("vm"), Ok(Task::Vm { run: Run::Boot }));
+    assert_eq!(parse("vm --hotplug"), Ok(Task::Vm { run: Run::Hotplug }));
+    assert_eq!(parse("vm --migrate"), Ok(Task::Vm { run: Run::Migrate }));
+    assert_eq!(parse("vm --compare"), Ok(Task::Vm { run: Run::Compare }));
+    assert!(parse("vm --migrate --hotplug").is_err());
+}
+
+#[test]
 fn the_usage_names_every_command_and_step() {
-    for name in ["ci", "demo", "bench", "format", "layers", "no-std"] {
+    for name in ["ci", "demo", "bench", "vm", "format", "layers", "no-std"] {
         assert!(usage().contains(&format!("  {name} ")), "{name} is missing");
     }
 }
