@@ -46,6 +46,7 @@ struct Row {
     name: String,
     result: String,
     failed: bool,
+    skipped: bool,
     took: Duration,
 }
 
@@ -68,16 +69,27 @@ impl Report {
         self.rows.iter().any(|row| row.failed)
     }
 
+    /// That nothing failed, and what was not tried.
+    fn passed(&self) -> String {
+        let skipped: Vec<_> =
+            self.rows.iter().filter(|row| row.skipped).map(|row| row.name.as_str()).collect();
+        match skipped.as_slice() {
+            [] => "ok".to_owned(),
+            names => format!("ok, but skipped: {}", names.join(", ")),
+        }
+    }
+
     /// The table, one line a step and one for all.
     pub(crate) fn table(&self) -> String {
         let failed = self.rows.iter().filter(|row| row.failed).count();
         let all = Row {
             name: "all".to_owned(),
             result: match failed {
-                0 => "ok".to_owned(),
+                0 => self.passed(),
                 count => format!("FAILED: {count} of {} steps", self.rows.len()),
             },
             failed: failed > 0,
+            skipped: false,
             took: self.rows.iter().map(|row| row.took).sum(),
         };
         let width = self.rows.iter().map(|row| row.name.chars().count()).fold(4, usize::max);
@@ -102,7 +114,8 @@ impl Row {
                 format!("FAILED: {}", told.lines().next().unwrap_or_default())
             }
         };
-        Self { name: name.to_owned(), result, failed: outcome.is_err(), took }
+        let skipped = matches!(outcome, Ok(Outcome::Skipped(_)));
+        Self { name: name.to_owned(), result, failed: outcome.is_err(), skipped, took }
     }
 }
 
@@ -118,7 +131,8 @@ mod tests {
         report.step("format", "", || Ok(Outcome::ok("")));
         report.step("policy", "", || Ok(Outcome::skipped("no tool")));
         assert!(!report.failed());
-        assert!(report.table().ends_with("\nall         0.0  ok"), "{}", report.table());
+        let all = "\nall         0.0  ok, but skipped: policy";
+        assert!(report.table().ends_with(all), "{}", report.table());
         report.step("tests", "", || Err(anyhow!("2 broke\nat length").context("cargo")));
         assert!(report.failed());
         let table = report.table();
