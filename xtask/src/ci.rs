@@ -14,7 +14,7 @@ use crate::report::{Outcome, Report};
 use crate::workspace::{OUTSIDE, Workspace};
 use crate::{
     bench, compare, daemon, demo, downstream, facades, features, fuzz, host, instructions,
-    inventory, layers, no_std, policy, sanitize, semantics, vm,
+    inventory, layers, no_std, policy, races, sanitize, semantics, vm,
 };
 
 /// One line of the table.
@@ -32,7 +32,7 @@ enum When {
 }
 
 /// All steps, in the order in which they run. Each is of use whether or not the others pass.
-const STEPS: [Step; 27] = [
+const STEPS: [Step; 28] = [
     always("format", "every source is formatted", format),
     always("layers", "crates and rooms point down, and are no longer than a room", layers::check),
     always("semantics", "every line of docs/semantics.md has its tests", |_| semantics::check()),
@@ -74,9 +74,14 @@ const STEPS: [Step; 27] = [
     full("fuzz", "a minute of each fuzz target finds nothing", |_| {
         fuzz::run(&fuzz::Wish::default())
     }),
-    full("sanitize", "tests pass under the address sanitizer", |workspace| {
-        sanitize::run(&workspace.target.display().to_string())
+    full(SANITIZERS[0], "tests pass under the address sanitizer", |workspace| {
+        sanitize::addresses(&workspace.target)
     }),
+    full(
+        SANITIZERS[1],
+        "tests pass under the thread sanitizer, which finds what is planted",
+        |workspace| sanitize::threads(&workspace.target),
+    ),
     full("link", "the benches link", link_benches),
     full("instructions", "hot operations take as many instructions as are kept", |workspace| {
         instructions::check(workspace, bench::PACKAGE)
@@ -89,6 +94,9 @@ const STEPS: [Step; 27] = [
     full("demo", "the demonstration passes its own checks", demonstration),
     full("advisories", "no dependency has a known hole", |_| policy::check_advisories()),
 ];
+
+/// The steps that are `cargo xtask sanitize`.
+pub(crate) const SANITIZERS: [&str; 2] = ["addresses", "threads"];
 
 /// Runs the named steps, or else all that the kind of run asks for.
 pub(crate) fn run(workspace: &Workspace, full: bool, names: &[String]) -> Result<ExitCode> {
@@ -144,7 +152,14 @@ const fn full(name: &'static str, says: &'static str, run: Run) -> Step {
 fn format(_: &Workspace) -> Result<Outcome> {
     let members = Call::cargo(["fmt", "--all", "--check"]).run();
     // These are no members, so `--all` does not reach them.
-    let others = [no_std::CONSUMER, compare::DEVICE, OUTSIDE, fuzz::MANIFEST, daemon::OURS];
+    let others = [
+        no_std::CONSUMER,
+        compare::DEVICE,
+        OUTSIDE,
+        fuzz::MANIFEST,
+        races::MANIFEST,
+        daemon::OURS,
+    ];
     let others =
         others.map(|manifest| Call::cargo(["fmt", "--check", "--manifest-path", manifest]).run());
     all_of([members].into_iter().chain(others))

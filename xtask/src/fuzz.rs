@@ -11,6 +11,7 @@ use anyhow::{Context as _, Result, bail};
 
 use crate::call::Call;
 use crate::report::Outcome;
+use crate::{nightly, programs};
 
 /// The directory of the fuzz targets, which is a workspace of its own.
 pub(crate) const DIRECTORY: &str = "fuzz";
@@ -59,12 +60,10 @@ pub(crate) fn run(wish: &Wish) -> Result<Outcome> {
         let how = "cargo install cargo-fuzz --locked";
         return Ok(Outcome::skipped(format!("cargo-fuzz is not installed ({how})")));
     }
-    if !Call::program("cargo", ["+nightly", "--version"]).succeeds() {
-        return Ok(Outcome::skipped(
-            "there is no nightly toolchain (rustup toolchain install nightly)",
-        ));
+    if let Some(missing) = nightly::missing() {
+        return Ok(missing);
     }
-    let known = targets()?;
+    let known = programs::names(&Path::new(DIRECTORY).join("fuzz_targets"))?;
     if let Some(unknown) = wish.targets.iter().find(|name| !known.contains(name)) {
         bail!("there is no fuzz target `{unknown}`, only {}", known.join(", "));
     }
@@ -86,8 +85,7 @@ fn call(target: &str, seconds: u64) -> Call {
         format!("-timeout={HANGS_AFTER}"),
         "-print_final_stats=1".to_owned(),
     ];
-    // The cargo that runs this program is that of a toolchain; this one is of whoever chooses among them.
-    Call::program("cargo", ["+nightly", "fuzz", "run", "-O", target])
+    nightly::cargo(["fuzz", "run", "-O", target])
         .args([directory("corpus", target), directory("seeds", target), "--".to_owned()])
         .args(limits)
         .within(BUILD + Duration::from_secs(seconds))
@@ -96,18 +94,6 @@ fn call(target: &str, seconds: u64) -> Call {
 /// The inputs of a kind for a target.
 fn directory(kind: &str, target: &str) -> String {
     format!("{DIRECTORY}/{kind}/{target}")
-}
-
-/// The targets: the files in their directory.
-fn targets() -> Result<Vec<String>> {
-    let directory = Path::new(DIRECTORY).join("fuzz_targets");
-    let files = fs::read_dir(&directory)
-        .with_context(|| format!("cannot read {}", directory.display()))?
-        .collect::<Result<Vec<_>, _>>()?;
-    let names = files.iter().filter_map(|file| Some(file.path().file_stem()?.to_str()?.to_owned()));
-    let mut names: Vec<String> = names.collect();
-    names.sort_unstable();
-    Ok(names)
 }
 
 #[cfg(test)]

@@ -15,6 +15,10 @@ mod layers;
 mod features;
 mod facades;
 mod no_std;
+mod nightly;
+mod programs;
+mod fuzz;
+mod races;
 mod policy;
 mod semantics;
 mod inventory;
@@ -25,7 +29,6 @@ mod downstream;
 mod daemon;
 mod compare;
 mod bench;
-mod fuzz;
 mod sanitize;
 mod vm;
 mod ci;
@@ -144,7 +147,7 @@ impl Task {
             }
             Self::Inventory => inventory::make(&workspace)?,
             Self::Sanitize => {
-                println!("{}", sanitize::run(&workspace.target.display().to_string())?);
+                return ci::run(&workspace, false, &ci::SANITIZERS.map(str::to_owned));
             }
             Self::Vm { run } => println!("{}", vm::run(&workspace, run)?),
             Self::Fuzz { wish } => println!("{}", fuzz::run(&wish)?),
@@ -195,7 +198,8 @@ fn usage() -> String {
         "  fuzz [--seconds n] [target…]",
         "      feeds the fuzz targets for a while, 60 s each, from their seeds and what they learned",
         "  sanitize",
-        "      runs the tests of the stack under the address sanitizer",
+        "      runs the tests of the stack under the sanitizers of addresses and of threads, and",
+        "      shows that the second finds a race: the steps addresses and threads of ci",
         "  vm [--hotplug | --migrate | --compare]",
         "      boots Linux under QEMU on a disk that our vhost-user-blk daemon serves: it works and all is",
         "      verified (or: its memory changes under load; it moves to another machine, and a daemon",
