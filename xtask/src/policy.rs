@@ -8,10 +8,13 @@ use anyhow::{Context as _, Result, ensure};
 
 use crate::call::Call;
 use crate::report::Outcome;
-use crate::workspace::Workspace;
+use crate::workspace::{OUTSIDE, Workspace};
+use crate::{fuzz, races};
 
 /// The reasons, from the root of the workspace.
 const REASONS: &str = "docs/dependencies.md";
+/// The policy, likewise.
+const POLICY: &str = "deny.toml";
 
 /// Checks what can be known from the repository alone: reasons, licences, banned crates, sources.
 ///
@@ -26,8 +29,7 @@ pub(crate) fn check(workspace: &Workspace) -> Result<Outcome> {
     if let Some(missing) = missing() {
         return Ok(missing);
     }
-    Call::cargo(["deny", "--all-features", "check", "licenses", "bans", "sources"]).run()?;
-    Ok(Outcome::ok(""))
+    deny(&["licenses", "bans", "sources"])
 }
 
 /// Checks the dependencies against published advisories and withdrawn versions.
@@ -44,8 +46,19 @@ pub(crate) fn check_advisories() -> Result<Outcome> {
     if !fetch.succeeds() {
         return Ok(Outcome::skipped("the advisory database cannot be fetched from here"));
     }
-    Call::cargo(["deny", "--all-features", "check", "advisories"]).run()?;
-    Ok(Outcome::ok(""))
+    deny(&["advisories"])
+}
+
+/// Has cargo-deny check the workspace, and what is no member: that has dependencies of its own, and the same policy.
+fn deny(checks: &[&str]) -> Result<Outcome> {
+    let manifests = ["Cargo.toml", OUTSIDE, fuzz::MANIFEST, races::MANIFEST];
+    for manifest in manifests {
+        Call::cargo(["deny", "--manifest-path", manifest, "--config", POLICY, "--all-features"])
+            .args(["check"])
+            .args(checks)
+            .run()?;
+    }
+    Ok(Outcome::ok(format!("{} workspaces", manifests.len())))
 }
 
 /// The names that no row of the tables starts with.
