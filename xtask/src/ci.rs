@@ -32,7 +32,7 @@ enum When {
 }
 
 /// All steps, in the order in which they run. Each is of use whether or not the others pass.
-const STEPS: [Step; 28] = [
+const STEPS: [Step; 29] = [
     always("format", "every source is formatted", format),
     always("layers", "crates and rooms point down, and are no longer than a room", layers::check),
     always("semantics", "every line of docs/semantics.md has its tests", |_| semantics::check()),
@@ -82,6 +82,7 @@ const STEPS: [Step; 28] = [
         "tests pass under the thread sanitizer, which finds what is planted",
         |workspace| sanitize::threads(&workspace.target),
     ),
+    full("stress", "races that tests try for a moment are tried for longer", stress),
     full("link", "the benches link", link_benches),
     full("instructions", "hot operations take as many instructions as are kept", |workspace| {
         instructions::check(workspace, bench::PACKAGE)
@@ -201,6 +202,22 @@ fn run_tests(profile: &[&str]) -> Result<Outcome> {
     let run = Call::cargo(["test", "--lib", "--bins", "--tests"]);
     run.args(what).args(profile).run()?;
     Ok(Outcome::ok("by cargo test"))
+}
+
+/// The tests that race for some time, whichever crate has them.
+const RACES: [&str; 4] = ["stress", "litmus", "migration", "retirement"];
+/// How many times longer they do; it is 6 to 20 seconds each then.
+const LONGER: &str = "20";
+
+fn stress(workspace: &Workspace) -> Result<Outcome> {
+    // One after the other: each wants the processors for itself.
+    Call::cargo(["test", "--release", "--all-features", "--no-fail-fast"])
+        .args(workspace.stack_arguments())
+        .args(RACES.iter().flat_map(|name| ["--test", name]))
+        .args(["--", "--test-threads=1"])
+        .env("STRESS", LONGER)
+        .run()?;
+    Ok(Outcome::ok(format!("{}, {LONGER} times as long", RACES.join(", "))))
 }
 
 fn doctests(_: &Workspace) -> Result<Outcome> {

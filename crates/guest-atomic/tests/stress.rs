@@ -17,6 +17,12 @@ const TIME: Duration = Duration::from_millis(400);
 /// What a writer publishes at least, whatever the time.
 const SWAPS: u64 = 2000;
 
+/// How long it goes on: as many times longer as `STRESS` says.
+fn time() -> Duration {
+    let times = std::env::var("STRESS").ok().and_then(|times| times.parse().ok());
+    TIME * times.unwrap_or(1)
+}
+
 /// Every region of the map says the same, and none has been dropped. Returns what they say.
 fn check(map: &Map) -> u64 {
     let first = generation(map);
@@ -119,7 +125,7 @@ fn readers_see_one_map_at_a_time_and_no_map_is_kept() {
         let mut old = Old::default();
         let start = Instant::now();
         let mut next = 1;
-        while start.elapsed() < TIME || next <= SWAPS {
+        while start.elapsed() < time() || next <= SWAPS {
             let map = map_of(next, &dropped);
             made += map.num_regions();
             let guard = space.lock().expect("it never fails");
@@ -202,7 +208,7 @@ fn to_wait_under_running_readers_comes_to_an_end() {
         let start = Instant::now();
         let mut next = 1;
         let mut gone = 0;
-        while start.elapsed() < TIME / 2 || next <= 100 {
+        while start.elapsed() < time() / 2 || next <= 100 {
             let retired = space.lock().expect("it never fails").replace(map_of(next, &dropped));
             let old = retired.wait();
             gone += old.num_regions();
@@ -277,7 +283,7 @@ fn kept_maps_and_windows_are_never_older_than_what_is_known() {
         let mut old = Old::default();
         let start = Instant::now();
         let mut next = 1;
-        while start.elapsed() < TIME || next <= SWAPS {
+        while start.elapsed() < time() || next <= SWAPS {
             let map = map_of(next, &dropped);
             made += map.num_regions();
             let window = space.window(GuestAddress(0), 8, Permissions::Read).expect("memory");

@@ -15,6 +15,12 @@ use guest_volatile::Bitmap;
 
 const TIME: Duration = Duration::from_millis(400);
 
+/// How long it goes on: as many times longer as `STRESS` says.
+fn time() -> Duration {
+    let times = std::env::var("STRESS").ok().and_then(|times| times.parse().ok());
+    TIME * times.unwrap_or(1)
+}
+
 /// Whoever holds it has both CPUs.
 static ALONE: Mutex<()> = Mutex::new(());
 
@@ -121,7 +127,7 @@ fn to_a_dirty_page(bitmap: &AtomicBitmap) {
         mark: || bitmap.mark_dirty(0, 1),
         take: || take(bitmap),
     };
-    let (lost, writes) = litmus.lost(TIME);
+    let (lost, writes) = litmus.lost(time());
     assert_eq!(lost, 0, "of {writes} writes to a dirty page");
 }
 
@@ -150,7 +156,7 @@ fn a_write_while_the_switch_is_turned_is_in_the_first_copy_or_the_next() {
             begins || take(bitmap.bitmap())
         },
     };
-    let (lost, writes) = litmus.lost(TIME);
+    let (lost, writes) = litmus.lost(time());
     assert_eq!(lost, 0, "of {writes} writes at the turn of the switch");
 }
 

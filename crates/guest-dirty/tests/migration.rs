@@ -16,6 +16,12 @@ const PAGE_SIZE: usize = 64;
 const SIZE: usize = PAGES * PAGE_SIZE;
 const TIME: Duration = Duration::from_millis(300);
 
+/// How long it goes on: as many times longer as `STRESS` says.
+fn time() -> Duration {
+    let times = std::env::var("STRESS").ok().and_then(|times| times.parse().ok());
+    TIME * times.unwrap_or(1)
+}
+
 /// Numbers that look random (xorshift).
 struct Numbers(u64);
 
@@ -94,7 +100,7 @@ impl Ram {
             thread::sleep(TIME / 10);
             start();
             ram.read_slice(copy, 0).expect("it is memory");
-            let deadline = Instant::now() + TIME;
+            let deadline = Instant::now() + time();
             while Instant::now() < deadline {
                 round(copy);
             }

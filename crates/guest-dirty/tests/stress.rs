@@ -13,6 +13,12 @@ const PAGES: usize = 200;
 const PAGE_SIZE: NonZeroUsize = NonZeroUsize::new(8).expect("8 is not 0");
 const TIME: Duration = Duration::from_millis(400);
 
+/// How long it goes on: as many times longer as `STRESS` says.
+fn time() -> Duration {
+    let times = std::env::var("STRESS").ok().and_then(|times| times.parse().ok());
+    TIME * times.unwrap_or(1)
+}
+
 /// Numbers that look random (xorshift).
 struct Numbers(u64);
 
@@ -109,7 +115,7 @@ impl Migration {
                     assert!(self.harvest() > 0);
                 });
             }
-            thread::sleep(TIME);
+            thread::sleep(time());
             self.stopped.store(true, Ordering::Relaxed);
         });
 
@@ -141,7 +147,7 @@ fn two_harvesters_copy_the_last_write_of_two_writers() {
 #[test]
 fn each_mark_is_harvested_exactly_once() {
     const MANY: usize = 1 << 14;
-    let deadline = Instant::now() + TIME;
+    let deadline = Instant::now() + time();
     let mut rounds = 0;
     while Instant::now() < deadline || rounds == 0 {
         let bitmap = AtomicBitmap::new(MANY, NonZeroUsize::MIN);

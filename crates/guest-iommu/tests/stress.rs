@@ -17,6 +17,12 @@ const PAGES: [u64; 2] = [0x1000, 0x2000];
 const DEVICES: usize = 2;
 const TIME: Duration = Duration::from_secs(1);
 
+/// How long it goes on: as many times longer as `STRESS` says.
+fn time() -> Duration {
+    let times = std::env::var("STRESS").ok().and_then(|times| times.parse().ok());
+    TIME * times.unwrap_or(1)
+}
+
 /// One race at a time: there are few CPUs, and the more threads, the rarer they meet.
 static ONE: Mutex<()> = Mutex::new(());
 
@@ -84,7 +90,7 @@ fn nobody_reaches_a_page_that_was_taken_away(device: Device, unmaps: bool) {
             });
         }
         let (start, mut turns) = (Instant::now(), 0);
-        while start.elapsed() < TIME {
+        while start.elapsed() < time() {
             let (old, new) = (PAGES[turns % 2], PAGES[(turns + 1) % 2]);
             if unmaps {
                 unmap(&memory, IOVA.0, 0x1000);
@@ -104,7 +110,7 @@ fn nobody_reaches_a_page_that_was_taken_away(device: Device, unmaps: bool) {
             map(&memory, IOVA.0, new, 0x1000, ReadWrite);
             // Some access comes first, or there would be nothing to race with.
             let before = done.load(Ordering::Relaxed);
-            while done.load(Ordering::Relaxed) == before && start.elapsed() < TIME {
+            while done.load(Ordering::Relaxed) == before && start.elapsed() < time() {
                 thread::yield_now();
             }
             turns += 1;

@@ -26,6 +26,9 @@ const TIME: Duration = Duration::from_millis(400);
 
 type Space = GuestMemoryAtomic<GuestMemoryMmap>;
 
+/// What a thread does until it is stopped.
+type Reader<'a> = &'a (dyn Fn(&Space, &AtomicBool) + Sync);
+
 /// How long it goes on: as many times longer as `STRESS` says.
 fn time() -> Duration {
     let times = std::env::var("STRESS").ok().and_then(|times| times.parse().ok());
@@ -171,7 +174,7 @@ impl Drop for StopsOnDrop<'_> {
 }
 
 /// Runs the readers beside the writer, and sees that no memory is left but that of the last map.
-fn race(test: &str, readers: &[&(dyn Fn(&Space, &AtomicBool) + Sync)], left: impl Fn() -> u64) {
+fn race(test: &str, readers: &[Reader<'_>], left: impl Fn() -> u64) {
     let space = Space::new(map(test, 0));
     let stopped = AtomicBool::new(false);
     thread::scope(|scope| {
