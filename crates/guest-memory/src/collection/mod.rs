@@ -1,5 +1,6 @@
 //! A memory map of regions, which never changes: another map is made of it.
 
+mod layout;
 mod table;
 mod display;
 

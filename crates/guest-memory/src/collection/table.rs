@@ -1,10 +1,8 @@
 //! Finds the region of a guest address, and its memory, by one load in nearly all cases, and always by halving.
 
 use alloc::sync::Arc;
-use alloc::vec;
 use alloc::vec::Vec;
 use core::fmt;
-use core::iter::once;
 use core::ops::Range;
 
 use guest_address::{Address, GuestAddress, GuestRange, GuestUsize, MemoryRegionAddress};
@@ -12,6 +10,7 @@ use guest_volatile::{
     BS, OwnedList, OwnedSlice, OwnedSlices, Place, SliceOf, Stretch, VolatileSlice,
 };
 
+use super::layout::{difference, lay_out, least};
 use crate::region::GuestMemoryRegion;
 
 /// The places for each region that a table of places may have, before there is a table of steps instead.
@@ -71,6 +70,7 @@ pub(super) fn slot<R: GuestMemoryRegion>(range: GuestRange, region: Arc<R>) -> S
 /// - `slots` has a slot of each region, in the order of `ranges`.
 /// - `slots.place(a >> shift)` is, for each address up to the last region's end, of a region which has an address selecting it,
 ///   or vacant if none has: of the longest if several have.
+/// - `least` is the least number that neighbours in `ranges` differ by, as [`least`] says.
 /// - `whole` is the number of the first region's place, if that stands for all there is.
 /// - No slot goes on in the next if `joints` says so.
 pub(super) struct Table<R> {
@@ -78,7 +78,9 @@ pub(super) struct Table<R> {
     shift: u32,
     joints: Joints,
     whole: Option<usize>,
-    ranges: Arc<[GuestRange]>,
+    least: u64,
+    /// Not `Arc<[_]>`: to make one of a list copies the list, and nobody looks here who is in a hurry.
+    ranges: Arc<Vec<GuestRange>>,
 }
 
 /// Whether slots may go on in the next.
@@ -94,7 +96,8 @@ impl<R: GuestMemoryRegion> Table<R> {
         let slots =
             OwnedList::new(slots, |index, lower, upper| goes_on(&ranges, index, lower, upper));
         let joints = joints(&slots, 0..ranges.len());
-        Self::of(ranges.into(), slots, joints)
+        let least = least(&ranges);
+        Self::of(ranges, slots, joints, least)
     }
 
     /// This table with one region more, unless that overlaps one of these.
@@ -104,9 +107,18 @@ impl<R: GuestMemoryRegion> Table<R> {
         if [below.last(), above.first()].into_iter().flatten().any(|other| other.overlaps(&range)) {
             return None;
         }
-        // In one piece, since it is known how many there are.
-        let ranges = below.iter().copied().chain(once(range)).chain(above.iter().copied());
-        let ranges: Arc<[_]> = ranges.collect();
+        let mut ranges = Vec::with_capacity(self.ranges.len() + 1);
+        ranges.extend_from_slice(below);
+        ranges.push(range);
+        ranges.extend_from_slice(above);
+        // The two that are neighbours no more may be those that differ the least; then all the others are looked at again.
+        let parted = below.last().zip(above.first()).map(|(lower, upper)| difference(lower, upper));
+        let least = if parted == Some(self.least) {
+            least(&ranges)
+        } else {
+            let near = place.saturating_sub(1)..ranges.len().min(place + 2);
+            self.least.min(least(&ranges[near]))
+        };
         let follows = |index, lower: &_, upper: &_| goes_on(&ranges, index, lower, upper);
         let slots = self.slots.slices().with(place, slot, follows);
         let joints = match self.joints {
@@ -114,7 +126,7 @@ impl<R: GuestMemoryRegion> Table<R> {
             Joints::None => joints(&slots, place.saturating_sub(1)..place + 1),
             Joints::Some => Joints::Some,
         };
-        Some(Self::of(ranges, slots, joints))
+        Some(Self::of(ranges, slots, joints, least))
     }
 
     /// This table without the region at `base` that has `size` bytes, and that region; unless there is none.
@@ -124,20 +136,23 @@ impl<R: GuestMemoryRegion> Table<R> {
             return None;
         }
         let region = Arc::clone(self.slots.slices().get(place)?.owner()?);
-        let (below, above) = (&self.ranges[..place], &self.ranges[place + 1..]);
-        let ranges = below.iter().chain(above).copied().collect();
-        Some((Self::of(ranges, self.slots.slices().without(place), self.joints), region))
+        let ranges = [&self.ranges[..place], &self.ranges[place + 1..]].concat();
+        let (slots, least) = (self.slots.slices().without(place), least(&ranges));
+        Some((Self::of(ranges, slots, self.joints, least), region))
     }
 
-    /// A table of ranges that are in order and do not overlap, and their slots.
-    fn of(ranges: Arc<[GuestRange]>, slots: OwnedList<R, DirectSlice>, joints: Joints) -> Self {
+    /// A table of ranges that are in order and do not overlap, their slots, and what is known of both.
+    fn of(
+        ranges: Vec<GuestRange>,
+        slots: OwnedList<R, DirectSlice>,
+        joints: Joints,
+        least: u64,
+    ) -> Self {
         let (Some(first), Some(top)) = (ranges.first(), ranges.last()) else {
             return Self::empty();
         };
-        // The lowest bit that tells two neighbours apart is the highest in which the end of one differs from the start of
-        // the next; they are different numbers, so there is one.
-        let different = ranges.windows(2).map(|pair| pair[0].last().0 ^ pair[1].start().0);
-        let shift = different.min().map_or(u64::BITS - 1, |bits| bits.checked_ilog2().unwrap_or(0));
+        // The lowest bit that tells two neighbours apart is the highest in which they differ.
+        let shift = least.checked_ilog2().unwrap_or(0);
         let top = top.last().0;
         if top >> shift < PLACES_MIN.max(PLACES_PER_REGION * ranges.len() as u64) {
             // The casts are of numbers that have been compared. No place is that of two.
@@ -153,7 +168,7 @@ impl<R: GuestMemoryRegion> Table<R> {
                 .iter()
                 .map(|range| (step(range.start())..step(range.last()) + 1, range.start().0));
             let slots = OwnedSlices::in_order(slots, places);
-            return Self { slots, shift, joints, whole, ranges };
+            return Self { slots, shift, joints, whole, least, ranges: Arc::new(ranges) };
         }
         let memory = ranges.iter().fold(0_u64, |sum, range| sum.saturating_add(range.len()));
         let most = (memory / BYTES_PER_STEP).clamp(STEPS_MIN, STEPS_MAX);
@@ -164,7 +179,7 @@ impl<R: GuestMemoryRegion> Table<R> {
         let steps = steps.map(|index| u16::try_from(index).unwrap_or(u16::MAX)).collect();
         let places = ranges.iter().enumerate().map(|(index, range)| Some((index, range.start().0)));
         let slots = OwnedSlices::with_steps(slots, places, steps);
-        Self { slots, shift, joints, whole: None, ranges }
+        Self { slots, shift, joints, whole: None, least, ranges: Arc::new(ranges) }
     }
 
     /// The bytes from `addr` on, `count` or to the end of the last region that they go on in, if they go on from one region in
@@ -256,6 +271,7 @@ impl<R> Table<R> {
             shift: 0,
             joints: Joints::None,
             whole: None,
+            least: u64::MAX,
             ranges: Arc::default(),
         }
     }
@@ -342,31 +358,17 @@ impl<R: GuestMemoryRegion> Table<R> {
     }
 }
 
-/// For each step of `1 << shift` bytes up to the end of the last range, the number of the range that has an address in it: of
-/// the longest if several have, and `u32::MAX` if none has.
-fn lay_out(ranges: &[GuestRange], shift: u32) -> Vec<u32> {
-    // The casts are of numbers that the caller has compared with a size.
-    let step = |addr: GuestAddress| (addr.0 >> shift) as usize;
-    let mut steps = vec![u32::MAX; ranges.last().map_or(0, |top| step(top.last()) + 1)];
-    for (index, range) in (0..).zip(ranges) {
-        let (mut first, last) = (step(range.start()), step(range.last()));
-        // The ranges are in order, so it shares no step but the first with those before.
-        let other = steps.get(first).and_then(|&other| ranges.get(other as usize));
-        if other.is_some_and(|other| other.len() >= range.len()) {
-            first += 1;
-        }
-        if let Some(steps) = steps.get_mut(first..=last) {
-            steps.fill(index);
-        }
-    }
-    steps
-}
-
 impl<R> Clone for Table<R> {
     /// The same table, shared.
     fn clone(&self) -> Self {
-        let (slots, ranges) = (self.slots.clone(), Arc::clone(&self.ranges));
-        Self { slots, shift: self.shift, joints: self.joints, whole: self.whole, ranges }
+        Self {
+            slots: self.slots.clone(),
+            shift: self.shift,
+            joints: self.joints,
+            whole: self.whole,
+            least: self.least,
+            ranges: Arc::clone(&self.ranges),
+        }
     }
 }
 

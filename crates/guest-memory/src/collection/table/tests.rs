@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 
 use guest_address::{GuestAddress, GuestRange};
 
-use super::{PLACES_MIN, STEPS_MAX, STEPS_MIN, Table, lay_out, slot};
+use super::{Joints, PLACES_MIN, STEPS_MAX, STEPS_MIN, Table, lay_out, slot};
 use crate::lent::SliceRegion;
 use crate::region::GuestMemoryRegion;
 
@@ -165,6 +165,52 @@ fn the_longest_of_those_in_a_step_has_it_in_any_order() {
     assert_eq!(in_order(&[(0, 0x18), (0x18, 0x10)]), [0, 0, 1]);
     assert_eq!(in_order(&[(0, 0x18), (0x18, 0x8), (0x40, 1)]), [0, 0, NONE, NONE, 2]);
     assert_eq!(in_order(&[(0x11, 0xe), (0x1f, 0x11)]), [NONE, 1, 1]);
+}
+
+/// What places depend on.
+fn shape(table: &Table<SliceRegion<'static>>) -> (u32, usize, usize, Option<usize>) {
+    (table.shift, table.slots.places(), table.slots.steps(), table.whole)
+}
+
+// However it came about: region by region, in any order, with others that came and went.
+#[test]
+fn a_derived_table_is_as_one_that_is_made_of_the_regions() {
+    let all = [(0, 0x1000), (0x1000, 0x1000), (0x2000, 0x800), (0x2800, 0x80), (0x1_0000, 0x1000)];
+    let made = |chosen: u32| {
+        let chosen = all.iter().enumerate().filter(|(index, _)| chosen >> index & 1 == 1);
+        table(&chosen.map(|(_, range)| *range).collect::<Vec<_>>())
+    };
+    for chosen in 0..1_u32 << all.len() {
+        let before = made(chosen);
+        for (index, &(start, len)) in all.iter().enumerate() {
+            let addr = GuestAddress(start);
+            if chosen >> index & 1 == 1 {
+                let (derived, _) = before.without(addr, len).unwrap();
+                assert_eq!(shape(&derived), shape(&made(chosen & !(1 << index))));
+            } else {
+                let range = GuestRange::new(addr, len).unwrap();
+                let region = SliceRegion::new(addr, alloc::vec![0; MEMORY].leak()).unwrap();
+                let derived = before.with(range, slot(range, Arc::new(region))).unwrap();
+                assert_eq!(shape(&derived), shape(&made(chosen | 1 << index)));
+            }
+        }
+    }
+}
+
+// It is found whatever the address, and says no more than it has.
+#[test]
+fn one_region_is_one_piece_and_two_that_were_lent_are_not() {
+    for start in [0, 0x1000, 5 * GIB, u64::MAX - 0xfff] {
+        let one = table(&[(start, 0x1000)]);
+        let place = one.whole.and_then(|number| one.slots.place(number)).unwrap();
+        assert!(place.holds(start, 1) && one.holds(GuestAddress(start), 1));
+        for addr in [start.wrapping_sub(1), start.wrapping_add(MEMORY as u64)] {
+            assert!(one.find_slice(GuestAddress(addr), 1).is_none());
+        }
+        assert_eq!(one.joints, Joints::None);
+    }
+    let two = table(&[(0, 0x1000), (0x1000, 0x1000)]);
+    assert_eq!((two.whole, two.joints), (None, Joints::None));
 }
 
 // A place is a guess: what an address in a hole selects is not its region.
