@@ -275,7 +275,8 @@ fn the_mapping_outlives_the_callers_descriptor_and_the_files_name() {
 #[case::of_an_odd_length(0x1003)]
 #[case::less_than_a_page(1)]
 fn a_region_is_unmapped_when_it_is_dropped(#[case] size: usize) {
-    let name = format!("dropped-{size:#x}");
+    // None of these names is a part of another, so that the tests may run at once.
+    let name = format!("dropped-{size:#x}-bytes");
     let region = MmapRegion::<()>::from_file(place(&named(&name, 0x2000), 0), size).unwrap();
     assert!(region.owned());
     assert!(maps(&name));
