@@ -22,6 +22,10 @@ use crate::sys;
 pub(crate) const PLAIN: MapFlags =
     MapFlags::MAP_PRIVATE.union(MapFlags::MAP_ANONYMOUS).union(MapFlags::MAP_NORESERVE);
 
+/// The alignment that the system may choose by itself: Linux places what is as large as a huge page at one, since 6.7. Then
+/// there are no addresses to spare at either end, and a span that is all one region is one mapping.
+const ALIGNED_BY_SYSTEM: usize = 2 << 20;
+
 /// Reserved addresses.
 ///
 /// They are one mapping to begin with, without access. What is lent is mapped in its place, and mapped back without access in
@@ -57,16 +61,38 @@ impl Reserved {
         align: NonZeroUsize,
         phase: usize,
     ) -> io::Result<Arc<Self>> {
-        let align = align.get();
+        if align.get() <= ALIGNED_BY_SYSTEM
+            && let Some(reserved) = Self::with_room(len, 0, align, phase)?
+        {
+            return Ok(reserved);
+        }
         // A mapping starts at a page, so this leaves room for the right place in it.
-        let room = align.saturating_sub(page_size());
+        let room = align.get().saturating_sub(page_size());
+        let reserved = Self::with_room(len, room, align, phase)?;
+        reserved.ok_or_else(|| io::ErrorKind::OutOfMemory.into())
+    }
+
+    /// As [`new`](Self::new) of `room` addresses more than `len`; `None` if there is no right place among them.
+    fn with_room(
+        len: NonZeroUsize,
+        room: usize,
+        align: NonZeroUsize,
+        phase: usize,
+    ) -> io::Result<Option<Arc<Self>>> {
         let size = len.checked_add(room).filter(|size| isize::try_from(size.get()).is_ok());
         let size = size.ok_or(io::ErrorKind::OutOfMemory)?;
         // SAFETY: the address is the system's choice, so no other mapping is replaced.
         let addr = unsafe { mmap_anonymous(None, size, ProtFlags::PROT_NONE, PLAIN) }?.cast::<u8>();
-        let slack = phase.wrapping_sub(addr.addr().get()) & (align - 1);
+        let slack = phase.wrapping_sub(addr.addr().get()) & (align.get() - 1);
+        if slack > room {
+            // SAFETY: just mapped, and nobody else knows of it.
+            if unsafe { munmap(addr.cast(), size.get()) }.is_err() {
+                leaks::count(size.get());
+            }
+            return Ok(None);
+        }
         let start = addr.as_ptr().wrapping_add(slack);
-        // SAFETY: both `slack` and `align` are of whole pages, so there is room for `slack`: these are bytes of one mapping, no
+        // SAFETY: there is room for `slack`, so these are bytes of one mapping, no
         // more than `isize::MAX`. Only this maps anything there, as long as it lives, and as long as anything lent lives, which
         // has a share of it; nobody makes references to it. Once something is lost, there may be a mapping of somebody else in a hole,
         // of which this says nothing, and the stretch is given to nobody any more. Who was given it before, and holds it against
@@ -75,7 +101,7 @@ impl Reserved {
         let stretch = unsafe { Stretch::new(start, len.get()) };
         let (ledger, has_lost) = Default::default();
         // INVARIANT: just mapped, nothing is lent, and nobody else knows of it.
-        Ok(Arc::new(Self { addr, size, slack, stretch, ledger, has_lost }))
+        Ok(Some(Arc::new(Self { addr, size, slack, stretch, ledger, has_lost })))
     }
 
     /// Whether the address at `offset`, which is inside, is a multiple of `page` in this process.
