@@ -110,6 +110,9 @@ impl<R: GuestMemoryRegion> SliceOf<Kept<R>> for KeptSlice {
 /// window shares the region, and goes on reaching it when the guest has unplugged it. A
 /// `PinnedWindow` of `guest-atomic` can tell; where a map never changes, there is nothing to tell.
 ///
+/// It may lie over several regions whose memory is [one piece](GuestMemoryRegion::stretch), as a slice may. Then it shares these,
+/// and no other. To make one is an allocation; what is written through it is marked in the first region's view.
+///
 /// The length is settled when the window is made. What the guest says later — a larger queue, a longer
 /// table — changes the offsets that a device asks for, never the bytes that it can reach:
 ///
@@ -166,7 +169,7 @@ impl<R> GuestWindow<R> {
         Self { start: self.start, memory: self.memory.read_only() }
     }
 
-    /// The region that the bytes are in, which the window shares.
+    /// The region that the bytes are in, or the first of them, which the window shares.
     pub fn region(&self) -> &Arc<R> {
         &self.memory.owner().region
     }
