@@ -14,7 +14,7 @@ use crate::report::{Outcome, Report};
 use crate::workspace::{OUTSIDE, Workspace};
 use crate::{
     bench, compare, daemon, demo, downstream, facades, features, fuzz, host, instructions,
-    inventory, layers, no_std, policy, races, sanitize, semantics, vm,
+    inventory, layers, loom, no_std, policy, races, sanitize, semantics, vm,
 };
 
 /// One line of the table.
@@ -32,7 +32,7 @@ enum When {
 }
 
 /// All steps, in the order in which they run. Each is of use whether or not the others pass.
-const STEPS: [Step; 29] = [
+const STEPS: [Step; 30] = [
     always("format", "every source is formatted", format),
     always("layers", "crates and rooms point down, and are no longer than a room", layers::check),
     always("semantics", "every line of docs/semantics.md has its tests", |_| semantics::check()),
@@ -83,6 +83,9 @@ const STEPS: [Step; 29] = [
         |workspace| sanitize::threads(&workspace.target),
     ),
     full("stress", "races that tests try for a moment are tried for longer", stress),
+    full("loom", "no schedule of the atomics breaks a promise", |workspace| {
+        loom::run(&workspace.target.display().to_string())
+    }),
     full("link", "the benches link", link_benches),
     full("instructions", "hot operations take as many instructions as are kept", |workspace| {
         instructions::check(workspace, bench::PACKAGE)

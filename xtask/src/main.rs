@@ -30,6 +30,7 @@ mod daemon;
 mod compare;
 mod bench;
 mod sanitize;
+mod loom;
 mod vm;
 mod ci;
 #[cfg(test)]

@@ -44,7 +44,8 @@ pub(crate) struct Package {
 #[derive(Clone, Debug)]
 pub(crate) struct Dependency {
     pub(crate) name: String,
-    /// Whether a user of the member gets it too: all but development dependencies.
+    /// Whether a user of the member gets it too: all but development dependencies, and those of the models of schedules, which no
+    /// build has but that of `ci loom`.
     pub(crate) passed_on: bool,
     pub(crate) optional: bool,
     /// Whether it comes from a path and so from this workspace.
@@ -139,7 +140,8 @@ impl Dependency {
     fn parse(json: &Value) -> Option<Self> {
         Some(Self {
             name: json["name"].as_str()?.to_owned(),
-            passed_on: json["kind"].as_str() != Some("dev"),
+            passed_on: json["kind"].as_str() != Some("dev")
+                && json["target"].as_str() != Some("cfg(loom)"),
             optional: json["optional"].as_bool()?,
             ours: json["path"].is_string(),
         })
@@ -164,7 +166,8 @@ mod tests {
               "targets": [{ "name": "upper", "kind": ["lib"], "src_path": "/w/crates/upper/src/lib.rs" }],
               "dependencies": [
                 { "name": "lower", "kind": null, "optional": false, "path": "/w/crates/lower" },
-                { "name": "libc", "kind": null, "optional": true },
+                { "name": "libc", "kind": null, "optional": true, "target": "cfg(unix)" },
+                { "name": "loom", "kind": null, "optional": false, "target": "cfg(loom)" },
                 { "name": "rstest", "kind": "dev", "optional": false } ] },
             { "name": "benches", "version": "0.2.0", "publish": null, "manifest_path": "/w/benches/Cargo.toml", "features": {},
               "targets": [
@@ -192,6 +195,7 @@ mod tests {
             [
                 ("lower", true, false, true),
                 ("libc", true, true, false),
+                ("loom", false, false, false),
                 ("rstest", false, false, false)
             ]
         );

@@ -1,8 +1,8 @@
 //! Whether marks look before they lock, and what a harvest owes them for it.
 
-use core::sync::atomic::{AtomicUsize, Ordering};
-
 use guest_volatile::{Fence, FenceError};
+
+use crate::sync::{AtomicUsize, Ordering};
 
 /// How marks are set.
 ///
@@ -86,11 +86,9 @@ impl Discipline {
 
     /// As of now the bitmap has other pages, of which `joined` says what it says in [`best`](Self::best).
     pub(crate) fn rejoin(&mut self, joined: bool) {
-        let old = core::mem::replace(&mut self.checked, checked(joined));
-        let state = self.state.get_mut();
-        if *state == old {
-            *state = self.checked;
-        }
+        let (old, new) = (self.checked, checked(joined));
+        self.checked = new;
+        self.turn(|state| (state == old).then_some(new));
     }
 
     pub(crate) fn marking(&self) -> Marking {

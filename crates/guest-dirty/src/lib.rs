@@ -127,7 +127,8 @@
 //! them before it (a join, a lock, a pause of the virtual CPUs): then nothing is left to be missed.
 //!
 //! `tests/model.rs` goes through all schedules of these protocols on a model of a CPU with store buffers, and shows
-//! that each of these steps is needed. `tests/litmus.rs` tries the real thing.
+//! that each of these steps is needed. `tests/litmus.rs` tries the real thing. Strict marks need no fence, so loom goes through their
+//! schedules on the code itself: `tests/schedules.rs`, which `cargo xtask ci loom` runs.
 //!
 //! # What it costs
 //!
@@ -148,6 +149,7 @@ extern crate alloc;
 
 // The order is the layer list: a room uses only rooms above it.
 mod error;
+mod sync;
 mod discipline;
 mod masks;
 mod pages;

@@ -1,9 +1,9 @@
 //! Going through the words that have bits, without taking them.
 
 use core::iter::FusedIterator;
-use core::sync::atomic::{AtomicU64, Ordering};
 
 use crate::masks::{BITS, Ones, Stretch};
+use crate::sync::{AtomicU64, Ordering};
 
 /// The words that have bits, with their numbers, in ascending order, looked at while one goes along. Some may be 0, if
 /// somebody takes them meanwhile, or in a [`fold`](Iterator::fold).

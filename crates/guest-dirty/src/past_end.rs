@@ -1,8 +1,7 @@
 //! Marks past the end of the bitmap, of which one word knows.
 
-use core::sync::atomic::{AtomicUsize, Ordering};
-
 use crate::error::Overrun;
+use crate::sync::{AtomicUsize, Ordering};
 
 /// The end of the farthest mark past the end, or 0: no mark ends at 0.
 #[derive(Default)]

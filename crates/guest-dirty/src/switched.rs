@@ -2,7 +2,6 @@
 
 use core::fmt;
 use core::num::NonZeroUsize;
-use core::sync::atomic::{AtomicBool, Ordering};
 use std::sync::OnceLock;
 
 use guest_volatile::{Bitmap, Fence, FenceError, NewBitmap, WithBitmapSlice};
@@ -10,6 +9,7 @@ use guest_volatile::{Bitmap, Fence, FenceError, NewBitmap, WithBitmapSlice};
 use crate::bitmap::{AtomicBitmap, DEFAULT_PAGE_SIZE};
 use crate::discipline::Discipline;
 use crate::slice::RefSlice;
+use crate::sync::{AtomicBool, Ordering};
 use crate::taken::Taken;
 
 /// A dirty bitmap that is off, until a migration or a snapshot [starts](Self::start) it.

@@ -5,11 +5,11 @@
 
 use alloc::collections::TryReserveError;
 use alloc::vec::Vec;
-use core::sync::atomic::{AtomicU64, Ordering};
 
 use crate::live::Live;
 use crate::masks::{BITS, Ones, Stretch, count};
 use crate::pages::Span;
+use crate::sync::{AtomicU64, Ordering, take, value};
 use crate::taken::Taken;
 
 /// How many words of the summary are looked at together.
@@ -120,14 +120,16 @@ impl Words {
         let known = |mask: u64| self.summary[group].load(Ordering::SeqCst) & mask == mask;
         let (head, tail) = (pages.mask(first), pages.mask(last));
         let row = &self.row[first..last + 1];
-        if let Ok(whole) = <&[AtomicU64; BITS]>::try_from(row)
-            && head & tail == !0
-        {
-            return all_of(whole) == !0 && known(!0);
-        }
         let has = |word: usize, mask: u64| self.row[word].load(Ordering::Acquire) & mask == mask;
-        let inner = row.get(1..row.len() - 1).unwrap_or_default();
-        has(first, head) && has(last, tail) && all_of(inner) == !0 && known(words.mask(group))
+        if !(has(first, head) && has(last, tail)) {
+            return false;
+        }
+        // Of a whole group it is known how long the loop is, and it becomes none.
+        let inner = match <&[AtomicU64; BITS]>::try_from(row) {
+            Ok(whole) if head & tail == !0 => all_of(whole),
+            _ => all_of(row.get(1..row.len() - 1).unwrap_or_default()),
+        };
+        inner == !0 && known(words.mask(group))
     }
 
     /// Sets the bits of those of the pages that are in `group`, which has some, each word by `set`.
@@ -240,21 +242,20 @@ impl Words {
     /// Moves all bits into `taken`, which is empty, with nobody around: no operation here is locked.
     pub(crate) fn take_alone(&mut self, taken: &mut Taken) {
         let groups =
-            self.summary.iter_mut().filter_map(|words| (*words.get_mut() != 0).then_some(BITS));
+            self.summary.iter_mut().filter_map(|words| (value(words) != 0).then_some(BITS));
         taken.reserve_words(groups.sum());
         for (chunk, summaries) in self.summary.chunks_mut(CHUNK).enumerate() {
-            if summaries.iter_mut().fold(0, |any, words| any | *words.get_mut()) == 0 {
+            if summaries.iter_mut().fold(0, |any, words| any | value(words)) == 0 {
                 continue;
             }
             for (group, summary) in (chunk * CHUNK..).zip(summaries) {
-                let words = core::mem::take(summary.get_mut());
+                let words = take(summary);
                 if words == 0 {
                     continue;
                 }
                 taken.reserve();
                 let end = self.row.len().min((group + 1) * BITS);
                 let row = &mut self.row[group * BITS..end];
-                let take = |word: &mut AtomicU64| core::mem::take(word.get_mut());
                 if row.len() == BITS {
                     // To move all 64 is faster than to choose.
                     taken.add_whole(group, row.iter_mut().map(take));
