@@ -3,8 +3,9 @@
 use std::ops::Deref;
 use std::sync::Arc;
 
-use arc_swap::Guard;
 use guest_memory::IoMemory;
+
+use crate::sync::Guard;
 
 /// A hold on the memory map that was in force when it was taken.
 ///

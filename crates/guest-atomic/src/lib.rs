@@ -41,6 +41,8 @@
 //! compares: as long as it is held, no other map can have its address. That is how a [`GuestMemoryReader`] and a
 //! [`PinnedWindow`] tell by one plain load whether their map is in force, and why they say no a moment early, never late.
 //!
+//! `tests/schedules.rs` goes through all schedules of this, on the code itself with a stand-in for arc-swap: `cargo xtask ci loom`.
+//!
 //! # Cost
 //!
 //! Without a change of the map: a guard is two locked instructions; a look of a reader, or a window's
@@ -57,6 +59,7 @@
 #![forbid(unsafe_code)]
 
 // The order is the layer list: a room uses only rooms above it.
+mod sync;
 mod guard;
 mod retired;
 mod shared;

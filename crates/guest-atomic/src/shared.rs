@@ -1,9 +1,9 @@
 //! What all handles to a map share, and how one map takes the place of another.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard};
 
-use arc_swap::ArcSwap;
+use crate::sync::{ArcSwap, AtomicUsize};
 
 /// What readers look at. A writer changes it, and nobody else: it is alone on its cache lines, of which some processors fetch
 /// two at a time.
