@@ -11,6 +11,7 @@ mod lines;
 mod stats;
 mod marks;
 mod memory;
+mod vring;
 mod image;
 #[cfg(feature = "layers")]
 mod vectored;

@@ -2,14 +2,13 @@
 
 use std::fmt;
 
-use vhost_user_backend::{VringMutex, VringT as _};
+use vhost_user_backend::VringT as _;
 use virtio_queue::{Error as QueueError, QueueOwnedT as _, QueueT as _};
 
 use crate::disk::Disk;
-use crate::memory::{Current, Memory};
+use crate::memory::Memory;
 use crate::transfer::Transfer;
-
-pub(crate) type Vring = VringMutex<Current>;
+use crate::vring::Vring;
 
 /// Chains that are used up before the driver is told, at most: it goes on with them while we go on with others.
 const BATCH: u32 = 16;
@@ -64,9 +63,11 @@ fn rounds(disk: &mut Disk, transfer: &mut Transfer<'_>, vring: &Vring) -> Result
             used += 1;
         }
         let goes_on = used == BATCH || queue.enable_notification(memory)?;
-        if used > 0 && queue.needs_notification(memory)? {
+        let is_awaited = used > 0 && queue.needs_notification(memory)?;
+        drop(state);
+        if is_awaited {
             disk.stats().signals += 1;
-            state.signal_used_queue().map_err(Stuck::Signal)?;
+            vring.signal_used_queue().map_err(Stuck::Signal)?;
         }
         if !goes_on {
             return Ok(());

@@ -2,7 +2,9 @@
 
 use std::fs;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, mpsc};
+use std::thread;
+use std::time::Duration;
 
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use vhost::vhost_user::{Error as MessageError, Listener};
@@ -12,6 +14,9 @@ use crate::device::Device;
 use crate::memory::{Current, Memory};
 use crate::options::Options;
 use crate::stats::Stats;
+
+/// How long the queues of a front-end that has gone may take to end: for one request each.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Serves as many front-ends as the options say.
 ///
@@ -67,12 +72,22 @@ fn listen(path: &Path) -> Result<Listener, Box<dyn std::error::Error>> {
     Ok(listener)
 }
 
-/// Serves the next front-end until it goes or must go. Its threads have ended, and its memory is unmapped, on return.
+/// Serves the next front-end until it goes or must go. Its threads have ended, and its memory is unmapped, on return; but for
+/// one that waits in a file of the front-end's for ever, which is left behind.
 fn serve(device: &Arc<Device>, listener: &mut Listener) -> Result<(), Error> {
     let memory = Current::new(Memory::new());
     let mut daemon = VhostUserDaemon::new("vhost-user".to_owned(), Arc::clone(device), memory)?;
     daemon.start(listener)?;
-    match daemon.wait() {
+    let result = daemon.wait();
+    let (done, end) = mpsc::channel();
+    thread::spawn(move || {
+        drop(daemon);
+        let _ = done.send(());
+    });
+    if end.recv_timeout(PATIENCE).is_err() {
+        log::error!("a queue is stuck in a file of the front-end, and is left behind");
+    }
+    match result {
         // It has closed its end, between two messages or within one.
         Err(Error::HandleRequest(MessageError::Disconnected | MessageError::PartialMessage)) => {
             Ok(())

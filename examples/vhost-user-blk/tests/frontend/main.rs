@@ -19,4 +19,5 @@ mod queues;
 mod tables;
 mod chains;
 mod rings;
+mod events;
 mod log;

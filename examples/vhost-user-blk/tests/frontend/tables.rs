@@ -215,21 +215,3 @@ fn what_is_not_offered_is_refused() {
     assert!(link.ask(wire::GET_INFLIGHT_FD, &[0; 24]).is_err());
     serves_the_next(&daemon);
 }
-
-#[test]
-fn kicks_that_are_no_events_end_no_daemon() {
-    let daemon = Daemon::start(&[]);
-    let file = memfd(0x1000);
-    let (pipe, mut other) = std::io::pipe().unwrap();
-    // Too few bytes for an event, and then the end.
-    std::io::Write::write_all(&mut other, &[1; 3]).unwrap();
-    drop(other);
-    for fd in [file.as_fd(), pipe.as_fd()] {
-        let session = Session::new(&daemon);
-        let _ = session.link.order(wire::SET_VRING_KICK, &longs(&[0]), &[fd]);
-        let _ = session.link.order(wire::SET_VRING_CALL, &longs(&[0]), &[fd]);
-        let _ = session.link.order(wire::GET_VRING_BASE, &words(&[0, 0]), &[]);
-        drop(session);
-    }
-    serves_the_next(&daemon);
-}

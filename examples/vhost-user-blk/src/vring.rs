@@ -1,0 +1,150 @@
+//! A queue's state between the thread of the connection and that of the queue, which no front-end can block.
+//!
+//! `VringMutex` of vhost-user-backend reads kicks and writes calls under its lock, by calls that wait. Both files are the
+//! front-end's: one that gives a pipe stops the queue's thread with the lock in its hand, then that of the connection,
+//! and then nobody sees any more that the front-end goes.
+
+use std::fs::File;
+use std::io::{self, ErrorKind, Write as _};
+use std::sync::Arc;
+
+use arc_swap::ArcSwapOption;
+use nix::fcntl::{FcntlArg, OFlag, fcntl};
+use vhost_user_backend::{VringMutex, VringStateGuard, VringStateMutGuard, VringT};
+use virtio_queue::Error as QueueError;
+
+use crate::memory::Current;
+
+type State = VringMutex<Current>;
+
+/// One queue, clones of which are the same.
+#[derive(Clone)]
+pub(crate) struct Vring {
+    state: State,
+    /// Kept outside of the lock, to be written to without it.
+    call: Arc<ArcSwapOption<File>>,
+}
+
+impl<'a> VringStateGuard<'a, Current> for Vring {
+    type G = <State as VringStateGuard<'a, Current>>::G;
+}
+
+impl<'a> VringStateMutGuard<'a, Current> for Vring {
+    type G = <State as VringStateMutGuard<'a, Current>>::G;
+}
+
+impl VringT<Current> for Vring {
+    fn new(mem: Current, max_queue_size: u16) -> Result<Self, QueueError> {
+        Ok(Self { state: State::new(mem, max_queue_size)?, call: Arc::default() })
+    }
+
+    /// Takes the kick, if there is one: a thread may be woken for one that was taken already.
+    fn read_kick(&self) -> io::Result<bool> {
+        match self.state.read_kick() {
+            Err(error) if error.kind() == ErrorKind::WouldBlock => Ok(self.get_ref().is_enabled()),
+            result => result,
+        }
+    }
+
+    fn set_kick(&self, file: Option<File>) {
+        if let Some(Err(error)) = file.as_ref().map(never_wait) {
+            log::warn!("a kick may block its queue: {error}");
+        }
+        self.state.set_kick(file);
+    }
+
+    /// Tells the driver that chains are used. Not to be called with the state locked.
+    ///
+    /// Reading from the file may wait where the front-end does so, hence writing to it may, too: the mode is the file's.
+    fn signal_used_queue(&self) -> io::Result<()> {
+        let call = self.call.load_full();
+        let Some(mut call) = call.as_deref() else { return Ok(()) };
+        match call.write(&1_u64.to_ne_bytes()) {
+            // So much was said already that no more can be.
+            Err(error) if error.kind() == ErrorKind::WouldBlock => Ok(()),
+            result => result.map(|_| ()),
+        }
+    }
+
+    fn set_call(&self, file: Option<File>) {
+        self.call.store(file.map(Arc::new));
+    }
+
+    // The rest is as it was.
+
+    fn get_ref(&self) -> <Self as VringStateGuard<'_, Current>>::G {
+        self.state.get_ref()
+    }
+
+    fn get_mut(&self) -> <Self as VringStateMutGuard<'_, Current>>::G {
+        self.state.get_mut()
+    }
+
+    fn add_used(&self, desc_index: u16, len: u32) -> Result<(), QueueError> {
+        self.state.add_used(desc_index, len)
+    }
+
+    fn enable_notification(&self) -> Result<bool, QueueError> {
+        self.state.enable_notification()
+    }
+
+    fn disable_notification(&self) -> Result<(), QueueError> {
+        self.state.disable_notification()
+    }
+
+    fn needs_notification(&self) -> Result<bool, QueueError> {
+        self.state.needs_notification()
+    }
+
+    fn set_enabled(&self, enabled: bool) {
+        self.state.set_enabled(enabled);
+    }
+
+    fn set_queue_info(
+        &self,
+        desc_table: u64,
+        avail_ring: u64,
+        used_ring: u64,
+    ) -> Result<(), QueueError> {
+        self.state.set_queue_info(desc_table, avail_ring, used_ring)
+    }
+
+    fn queue_next_avail(&self) -> u16 {
+        self.state.queue_next_avail()
+    }
+
+    fn set_queue_next_avail(&self, base: u16) {
+        self.state.set_queue_next_avail(base);
+    }
+
+    fn set_queue_next_used(&self, idx: u16) {
+        self.state.set_queue_next_used(idx);
+    }
+
+    fn queue_used_idx(&self) -> Result<u16, QueueError> {
+        self.state.queue_used_idx()
+    }
+
+    fn set_queue_size(&self, num: u16) {
+        self.state.set_queue_size(num);
+    }
+
+    fn set_queue_event_idx(&self, enabled: bool) {
+        self.state.set_queue_event_idx(enabled);
+    }
+
+    fn set_queue_ready(&self, ready: bool) {
+        self.state.set_queue_ready(ready);
+    }
+
+    fn set_err(&self, file: Option<File>) {
+        self.state.set_err(file);
+    }
+}
+
+/// Has reads from the file fail where they would wait.
+fn never_wait(file: &File) -> nix::Result<()> {
+    let flags = OFlag::from_bits_retain(fcntl(file, FcntlArg::F_GETFL)?);
+    fcntl(file, FcntlArg::F_SETFL(flags | OFlag::O_NONBLOCK))?;
+    Ok(())
+}
