@@ -3,7 +3,7 @@
 use std::fmt;
 
 use vhost_user_backend::VringT as _;
-use virtio_queue::{Error as QueueError, QueueOwnedT as _, QueueT as _};
+use virtio_queue::{Error as QueueError, Queue, QueueOwnedT as _, QueueT as _};
 
 use crate::disk::Disk;
 use crate::memory::Memory;
@@ -42,40 +42,54 @@ pub(crate) fn work(disk: &mut Disk, memory: &Memory, vring: &Vring) -> Result<()
 }
 
 fn rounds(disk: &mut Disk, transfer: &mut Transfer<'_>, vring: &Vring) -> Result<(), Stuck> {
-    let memory = transfer.memory();
     loop {
         let mut state = vring.get_mut();
         if !state.is_enabled() || !state.get_queue().ready() {
             return Ok(());
         }
-        let queue = state.get_queue_mut();
-        // Asked in each round, since the rings may have been moved. All of them are in this memory then, as long as the round lasts.
-        if !queue.is_valid(memory) {
-            return Err(Stuck::Rings);
-        }
-        queue.disable_notification(memory)?;
-        let mut used = 0;
-        while used < BATCH {
-            let Some(chain) = queue.iter(memory)?.next() else { break };
-            let head = chain.head_index();
-            let len = disk.serve(transfer, chain);
-            queue.add_used(memory, head, len)?;
-            used += 1;
-        }
-        let goes_on = used == BATCH || queue.enable_notification(memory)?;
-        let is_awaited = used > 0 && queue.needs_notification(memory)?;
+        let before = state.get_queue().next_used();
+        let result = round(disk, transfer, state.get_queue_mut());
+        // What was used up is told, also where the round ended badly.
+        let is_used = state.get_queue().next_used() != before;
+        let is_awaited = is_used && state.get_queue_mut().needs_notification(transfer.memory())?;
+        let call = is_awaited.then(|| vring.call());
         drop(state);
-        if is_awaited {
+        if let Some(call) = call {
             disk.stats().signals += 1;
-            vring.signal_used_queue().map_err(Stuck::Signal)?;
+            call.make().map_err(Stuck::Signal)?;
         }
-        if !goes_on {
-            return Ok(());
-        }
-        if used == 0 {
-            return Err(Stuck::Entry);
+        match result? {
+            Left::Some if !is_used => return Err(Stuck::Entry),
+            Left::Some => {}
+            Left::None => return Ok(()),
         }
     }
+}
+
+/// What a round has left in the queue.
+enum Left {
+    None,
+    Some,
+}
+
+/// Uses up some chains. The driver is to kick from now on if none are left.
+fn round(disk: &mut Disk, transfer: &mut Transfer<'_>, queue: &mut Queue) -> Result<Left, Stuck> {
+    let memory = transfer.memory();
+    // Asked in each round, since the rings may have been moved. All of them are in this memory then, as long as it lasts.
+    if !queue.is_valid(memory) {
+        return Err(Stuck::Rings);
+    }
+    queue.disable_notification(memory)?;
+    for _ in 0..BATCH {
+        let Some(chain) = queue.iter(memory)?.next() else {
+            let has_more = queue.enable_notification(memory)?;
+            return Ok(if has_more { Left::Some } else { Left::None });
+        };
+        let head = chain.head_index();
+        let len = disk.serve(transfer, chain);
+        queue.add_used(memory, head, len)?;
+    }
+    Ok(Left::Some)
 }
 
 impl From<QueueError> for Stuck {

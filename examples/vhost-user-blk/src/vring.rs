@@ -6,7 +6,9 @@
 
 use std::fs::File;
 use std::io::{self, ErrorKind, Write as _};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwapOption;
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
@@ -17,12 +19,53 @@ use crate::memory::Current;
 
 type State = VringMutex<Current>;
 
+/// How long a call that is being made may keep its file from being exchanged. It takes microseconds, unless it waits for ever.
+const PATIENCE: Duration = Duration::from_secs(1);
+
 /// One queue, clones of which are the same.
 #[derive(Clone)]
 pub(crate) struct Vring {
     state: State,
-    /// Kept outside of the lock, to be written to without it.
-    call: Arc<ArcSwapOption<File>>,
+    call: Arc<Call>,
+}
+
+/// The file by which the driver is told, outside of the lock of the state.
+#[derive(Default)]
+struct Call {
+    file: ArcSwapOption<File>,
+    /// Held while the file is written to.
+    is_made: Mutex<()>,
+}
+
+/// A call that is about to be made: the file is not exchanged before.
+///
+/// A front-end that stops a queue has it exchanged for none, and takes a last look at what the driver was told: a call that
+/// came later would be lost, and with it a guest that waits for its disk.
+pub(crate) struct Due<'a> {
+    call: &'a Call,
+    _held: MutexGuard<'a, ()>,
+}
+
+impl Vring {
+    /// Makes a call due. It is for who has the state locked, and made when it has not, since it may wait for ever: whoever reads
+    /// from the file may want to wait, and the mode of writing is the same.
+    pub(crate) fn call(&self) -> Due<'_> {
+        let held = self.call.is_made.lock().unwrap_or_else(PoisonError::into_inner);
+        Due { call: &self.call, _held: held }
+    }
+}
+
+impl Due<'_> {
+    /// Tells the driver that chains are used.
+    pub(crate) fn make(self) -> io::Result<()> {
+        let file = self.call.file.load_full();
+        let Some(mut file) = file.as_deref() else { return Ok(()) };
+        match file.write(&1_u64.to_ne_bytes()) {
+            // So much was said already that no more can be.
+            Err(error) if error.kind() == ErrorKind::WouldBlock => Ok(()),
+            result => result.map(|_| ()),
+        }
+    }
 }
 
 impl<'a> VringStateGuard<'a, Current> for Vring {
@@ -53,21 +96,20 @@ impl VringT<Current> for Vring {
         self.state.set_kick(file);
     }
 
-    /// Tells the driver that chains are used. Not to be called with the state locked.
-    ///
-    /// Reading from the file may wait where the front-end does so, hence writing to it may, too: the mode is the file's.
     fn signal_used_queue(&self) -> io::Result<()> {
-        let call = self.call.load_full();
-        let Some(mut call) = call.as_deref() else { return Ok(()) };
-        match call.write(&1_u64.to_ne_bytes()) {
-            // So much was said already that no more can be.
-            Err(error) if error.kind() == ErrorKind::WouldBlock => Ok(()),
-            result => result.map(|_| ()),
-        }
+        self.call().make()
     }
 
     fn set_call(&self, file: Option<File>) {
-        self.call.store(file.map(Arc::new));
+        let start = Instant::now();
+        while let Err(TryLockError::WouldBlock) = self.call.is_made.try_lock() {
+            if start.elapsed() > PATIENCE {
+                log::error!("a call waits in a file of the front-end");
+                break;
+            }
+            thread::sleep(Duration::from_micros(50));
+        }
+        self.call.file.store(file.map(Arc::new));
     }
 
     // The rest is as it was.

@@ -115,6 +115,31 @@ fn a_queue_that_is_stopped_tells_where_it_is_and_goes_on_from_there() {
 }
 
 #[test]
+fn a_queue_that_is_stopped_has_told_of_all_that_is_used() {
+    let daemon = Daemon::start(&[]);
+    let mut session = Session::new(&daemon);
+    let mut caught = 0;
+    for base in 0..400_u16 {
+        session.header(FLUSH, 0);
+        session.rings[0].send(&session.ram, 0, &[give(HEADER, 16), take(STATUS, 1)]);
+        let body = wire::words(&[0, 0]);
+        let answer = session.link.ask(wire::GET_VRING_BASE, &body).unwrap();
+        let used = session.rings[0].used_index(&session.ram);
+        assert_eq!(answer, wire::words(&[0, u32::from(used)]));
+        // What is used now was told before the answer, and nothing will be told later.
+        assert_eq!(session.rings[0].call.read().is_ok(), used != base, "stop {base}");
+        caught += u32::from(used != base);
+        assert!(session.start_ring(0, used));
+        session.rings[0].kick();
+        session.rings[0].next(&session.ram);
+        if used == base {
+            wait("the driver is told", || session.rings[0].call.read().is_ok());
+        }
+    }
+    assert!(caught > 0, "it was always stopped before it began");
+}
+
+#[test]
 fn after_a_crash_the_requests_from_the_used_index_on_are_served_by_the_next_daemon() {
     let mut daemon = Daemon::start(&[]);
     let mut session = Session::new(&daemon);
