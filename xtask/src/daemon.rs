@@ -34,7 +34,10 @@ pub(crate) fn build(workspace: &Workspace, side: Side) -> Result<PathBuf> {
 /// Builds both sides, and runs the tests of ours.
 pub(crate) fn check(workspace: &Workspace) -> Result<Outcome> {
     let home = home(workspace);
-    cargo("clippy", OURS, &home).args(["--all-targets", "--", "-D", "warnings"]).run()?;
+    for manifest in [OURS, STOCK] {
+        let deny = ["--all-targets", "--", "-D", "warnings"];
+        cargo("clippy", manifest, &home).args(deny).run()?;
+    }
     cargo("test", OURS, &home).run()?;
     build(workspace, Side::Ours)?;
     build(workspace, Side::Stock)?;

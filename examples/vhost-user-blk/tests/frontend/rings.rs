@@ -1,7 +1,7 @@
 //! Rings that are nowhere, and counts that cannot be.
 
 use crate::daemon::Daemon;
-use crate::ram::Ram;
+use crate::ram::{Ram, Region};
 use crate::ring::{Ring, SIZE};
 use crate::session::{EVENT_IDX, FEATURES, Session, greet, serves_the_next};
 use crate::wire::{self, longs, words};
@@ -98,6 +98,25 @@ fn a_region_at_an_odd_address_makes_no_queue_hang() {
     } else {
         daemon.says("the front-end is dropped");
     }
+    drop(session);
+    serves_the_next(&daemon);
+}
+
+#[test]
+fn an_entry_that_lies_in_two_regions_makes_no_queue_hang() {
+    // The whole ring is in memory, and its index is read; its first entry is not one load.
+    let daemon = Daemon::start(&[]);
+    let mut ram = Ram::new();
+    ram.regions[2] = Region::new(0x40_0000, 0x2005, 0x20_0000);
+    ram.regions.push(Region::new(0x40_2005, 0x1000, 0x21_0000));
+    let mut session = Session::with(&daemon, FEATURES, ram, vec![]);
+    session.rings.push(Ring::at(0x1000, 0x40_2000, 0x3000));
+    assert!(session.start_ring(0, 0));
+    let Session { ram, rings, .. } = &mut session;
+    rings[0].add(ram, 0);
+    rings[0].publish(ram);
+    rings[0].kick();
+    daemon.says("queue 0 is stuck: an entry of its available ring cannot be read");
     drop(session);
     serves_the_next(&daemon);
 }
