@@ -91,9 +91,10 @@ impl Stats {
         number.with_context(|| format!("the daemon counted no {name}"))?.context("no number")
     }
 
-    /// All of them in one line.
+    /// All that are not zero, in one line.
     pub(super) fn line(&self) -> String {
-        self.text.lines().collect::<Vec<_>>().join(", ")
+        let lines = self.text.lines().filter(|line| !line.ends_with(" 0"));
+        lines.collect::<Vec<_>>().join(", ")
     }
 }
 
@@ -113,6 +114,6 @@ mod tests {
         assert_eq!(stats.number("reads").unwrap(), 12);
         assert_eq!(stats.number("reads_failed").unwrap(), 0);
         assert_eq!(stats.number("read").unwrap_err().to_string(), "the daemon counted no read");
-        assert_eq!(stats.line(), "reads 12, reads_failed 0");
+        assert_eq!(stats.line(), "reads 12");
     }
 }

@@ -128,13 +128,15 @@ fn cross(
     lines.iter().for_each(|line| println!("  {line}"));
     let pages = lines.iter().find_map(|line| Pages::parse(line));
     let pages = pages.with_context(|| format!("the guest did not tell: {}", lines.join("; ")))?;
-    if let Some(storm) = storm {
-        storm.end(&mut target, LIMIT)?;
-    }
+    let digest = storm.map(|storm| storm.end(&mut target, LIMIT)).transpose()?;
     source.quit()?;
     target.off()?;
     println!("the daemon that was left:    {}", disk.end()?.line());
     println!("the daemon that was reached: {}", twin.end()?.line());
+    if let Some(digest) = digest {
+        println!("the guest is gone; the host looks at the image:");
+        STORM.check(&image, digest)?;
+    }
     Ok(pages)
 }
 

@@ -1,5 +1,6 @@
 //! What a machine needs of this one: a few Debian packages, and a kernel that is fetched and not installed.
 
+use core::time::Duration;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -19,6 +20,9 @@ const PROGRAMS: [(&str, &str); 5] = [
 const BUSYBOX: [&str; 2] = ["/usr/bin/busybox", "/bin/busybox"];
 /// The package that depends on the newest kernel for virtual machines.
 const KERNEL: &str = "linux-image-cloud-amd64";
+
+/// How long it may take to fetch: it is some 27 MB.
+const LIMIT: Duration = Duration::from_secs(300);
 
 /// What a machine is made of.
 #[derive(Clone, Debug)]
@@ -88,7 +92,9 @@ fn fetch(home: &Path, kernel: &Path) -> Result<()> {
     drop(fs::remove_dir_all(&download));
     fs::create_dir_all(&download).with_context(|| format!("cannot make {}", download.display()))?;
     let place = download.display().to_string();
-    Call::program("env", ["-C", &place, "apt-get", "-qq", "download", package]).run()?;
+    Call::program("env", ["-C", &place, "apt-get", "-qq", "download", package])
+        .within(LIMIT)
+        .run()?;
     let Some(file) = entry(&download, package) else { bail!("apt-get downloaded nothing") };
     let unpacked = download.join("kernel");
     Call::program("dpkg-deb", ["-x", &file.display().to_string(), &unpacked.display().to_string()])
