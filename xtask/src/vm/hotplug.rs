@@ -5,6 +5,7 @@
 //! still be one piece for the device. Then it is taken out again, and plugged once more.
 
 use core::time::Duration;
+use std::thread;
 
 use anyhow::{Context as _, Result, bail};
 use serde_json::json;
@@ -32,6 +33,15 @@ const BORDER: u64 = FIRST + MODULE;
 const TIMES: u64 = 2;
 /// How often it then comes and goes without a pause.
 const SWAPS: u64 = 6;
+
+/// How often the guest is asked to give the module back: a page that a request is under way for cannot be moved.
+const ATTEMPTS: u64 = 20;
+/// How long it is let alone before it is asked again.
+const PAUSE: Duration = Duration::from_millis(100);
+/// What QEMU says when the module is gone.
+const GONE: &str = "DEVICE_DELETED";
+/// What it says when the guest does not give it back.
+const REFUSED: &str = "DEVICE_UNPLUG_GUEST_ERROR";
 
 /// Runs it.
 pub(super) fn run(bench: &Bench<'_>) -> Result<Outcome> {
@@ -130,12 +140,19 @@ fn plug(machine: &mut Machine, block: &str) -> Result<()> {
 /// Takes the module out, which the guest has to agree to.
 fn unplug(machine: &mut Machine, block: &str) -> Result<()> {
     println!("qemu: the module is to be taken out");
-    machine.qmp.ask("device_del", &json!({ "id": "module" }))?;
-    let gone = machine.qmp.event("DEVICE_DELETED", LIMIT)?;
-    if gone["device"] != "module" {
-        bail!("something else was taken out: {gone}");
+    for _ in 0..ATTEMPTS {
+        machine.qmp.ask("device_del", &json!({ "id": "module" }))?;
+        let (answer, about) = machine.qmp.event(&[GONE, REFUSED], LIMIT)?;
+        if about["device"] != "module" {
+            bail!("something else was taken out: {about}");
+        }
+        if answer == GONE {
+            machine.qmp.ask("object-del", &json!({ "id": "plugged" }))?;
+            machine.run(&format!("test ! -e {block}"), LIMIT)?;
+            return Ok(());
+        }
+        println!("qemu: the guest cannot give it back now; asked again");
+        thread::sleep(PAUSE);
     }
-    machine.qmp.ask("object-del", &json!({ "id": "plugged" }))?;
-    machine.run(&format!("test ! -e {block}"), LIMIT)?;
-    Ok(())
+    bail!("the guest does not give the module back")
 }

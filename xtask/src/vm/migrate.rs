@@ -30,6 +30,8 @@ const HELD: u64 = 32 << 20;
 const CHURNED: u64 = 16 << 20;
 /// How fast memory is sent at first, in bytes a second: slow enough that the processor writes it faster.
 const SLOW: u64 = 96 << 20;
+/// How fast it is sent while the disk fills its part: next to nothing, so that the guest cannot get over meanwhile.
+const TRICKLE: u64 = 1 << 20;
 /// How often QEMU has to have looked for written pages until all of them were sent: when it begins, and after each pass.
 const PASSES: u64 = 3;
 
@@ -155,6 +157,7 @@ fn send(source: &mut Qmp, way: &str) -> Result<()> {
         }
     })?;
     println!("every page was sent; QEMU looked {synced} times for those written since");
+    source.ask("migrate-set-parameters", &json!({ "max-bandwidth": TRICKLE }))?;
     Ok(())
 }
 

@@ -2,6 +2,7 @@
 
 use core::time::Duration;
 use std::collections::VecDeque;
+use std::thread;
 use std::time::Instant;
 
 use anyhow::{Context as _, Result, bail};
@@ -49,17 +50,18 @@ impl Qmp {
         }
     }
 
-    /// Waits for an event of that name, and takes what it tells.
-    pub(super) fn event(&mut self, name: &str, limit: Duration) -> Result<Value> {
+    /// Waits for an event of one of these names, and takes its name and what it tells.
+    pub(super) fn event(&mut self, names: &[&str], limit: Duration) -> Result<(String, Value)> {
         let deadline = Instant::now() + limit;
         loop {
             while let Some(mut event) = self.events.pop_front() {
-                if event["event"] == name {
-                    return Ok(event["data"].take());
+                let name = event["event"].as_str().unwrap_or_default().to_owned();
+                if names.contains(&name.as_str()) {
+                    return Ok((name, event["data"].take()));
                 }
             }
-            let event = self.read(deadline).with_context(|| format!("waiting for {name}"))?;
-            self.events.push_back(event);
+            let waiting = || format!("waiting for {}", names.join(" or "));
+            self.events.push_back(self.read(deadline).with_context(waiting)?);
         }
     }
 
@@ -79,7 +81,7 @@ impl Qmp {
             if Instant::now() > deadline {
                 bail!("`{question}` says after {} s: {answer}", limit.as_secs());
             }
-            std::thread::sleep(PAUSE);
+            thread::sleep(PAUSE);
         }
     }
 
