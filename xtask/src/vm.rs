@@ -21,7 +21,9 @@ mod hotplug;
 mod migrate;
 mod compare;
 
-use anyhow::{Result, bail};
+use std::fs;
+
+use anyhow::{Context as _, Result, bail};
 
 use crate::report::Outcome;
 use crate::vm::bench::Bench;
@@ -60,7 +62,7 @@ impl Run {
 /// Makes a run, where a machine can be made.
 pub(crate) fn run(workspace: &Workspace, run: Run) -> Result<Outcome> {
     let home = workspace.target.join("vm");
-    std::fs::create_dir_all(&home)?;
+    fs::create_dir_all(&home).with_context(|| format!("cannot make {}", home.display()))?;
     let parts = match needs::find(&home)? {
         Ok(parts) => parts,
         Err(missing) => return Ok(Outcome::skipped(missing)),

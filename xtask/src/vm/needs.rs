@@ -57,7 +57,7 @@ pub(super) fn find(home: &Path) -> Result<Result<Parts, String>> {
     }
     let (Some(busybox), []) = (busybox, missing.as_slice()) else {
         let names = missing.join(" ");
-        return Ok(Err(format!("no {names} (apt-get install {names})")));
+        return Ok(Err(format!("no {names} (apt-get install {names}, as .ci/packages does)")));
     };
     let boot = kernel.join("boot");
     let image =
@@ -76,10 +76,12 @@ fn is_there(program: &str) -> bool {
     Call::program("sh", ["-c", &format!("command -v {program}")]).succeeds()
 }
 
-/// Whether a program needs no library, as its lack of a loader tells.
-fn is_static(program: &Path) -> bool {
+/// Whether a file is a program that needs no library, as its lack of a loader tells.
+fn is_static(path: &Path) -> bool {
     let loader = b"/ld-linux";
-    fs::read(program).is_ok_and(|bytes| !bytes.windows(loader.len()).any(|part| part == loader))
+    fs::read(path).is_ok_and(|bytes| {
+        bytes.starts_with(b"\x7fELF") && !bytes.windows(loader.len()).any(|part| part == loader)
+    })
 }
 
 /// Fetches the kernel's package and unpacks it.
@@ -101,4 +103,18 @@ fn fetch(home: &Path, kernel: &Path) -> Result<()> {
         .run()?;
     fs::rename(&unpacked, kernel).with_context(|| format!("cannot make {}", kernel.display()))?;
     fs::remove_dir_all(&download).with_context(|| format!("cannot remove {place}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::{is_static, is_there};
+
+    #[test]
+    fn a_program_is_found_and_one_that_needs_a_loader_is_not_static() {
+        assert!(is_there("sh") && !is_there("no-such-program"));
+        // A program that needs a library, and what is no program.
+        assert!(!is_static(Path::new("/bin/sh")) && !is_static(Path::new("/dev/null")));
+    }
 }
