@@ -10,7 +10,7 @@ use core::sync::atomic::Ordering;
 use guest_address::GuestAddress;
 use guest_volatile::{
     AtomicAccess, AtomicUpdate, BS, ByteValued, Error as VolatileError, ReadVolatile,
-    VolatileMemory, VolatileSlice, WriteVolatile,
+    VolatileSlice, WriteVolatile,
 };
 
 use crate::bytes::{Bytes, WholeBytes};
@@ -71,14 +71,14 @@ fn read_in_pieces<M: IoMemory + ?Sized, U>(
     if let Some(joined) = over_borders(memory, addr, count, Permissions::Read)
         && joined.read_slice(buf, 0).is_ok()
     {
-        return result(Progress::all(addr, count));
+        return result(Progress::all(addr, count, Permissions::Read));
     }
     if let Some([lower, upper]) = two_at_hand(memory, addr, count, Permissions::Read)
         && let Some((first, second)) = buf.split_at_mut_checked(lower.len())
         && lower.read_slice(first, 0).is_ok()
         && upper.read_slice(second, 0).is_ok()
     {
-        return result(Progress::all(addr, count));
+        return result(Progress::all(addr, count, Permissions::Read));
     }
     read_each_piece(memory, buf, addr, result)
 }
@@ -96,15 +96,15 @@ fn write_in_pieces<M: IoMemory + ?Sized, U>(
     if let Some(joined) = over_borders(memory, addr, count, Permissions::Write)
         && joined.write_slice(buf, 0).is_ok()
     {
-        return result(Progress::all(addr, count));
+        return result(Progress::all(addr, count, Permissions::Write));
     }
-    // Nothing stands in the way of either, so nothing is written twice.
+    // Nothing stands in the way of either, so nothing is written twice, but for what comes before a fault.
     if let Some([lower, upper]) = two_at_hand(memory, addr, count, Permissions::Write)
         && let Some((first, second)) = buf.split_at_checked(lower.len())
         && lower.write_slice(first, 0).is_ok()
         && upper.write_slice(second, 0).is_ok()
     {
-        return result(Progress::all(addr, count));
+        return result(Progress::all(addr, count, Permissions::Write));
     }
     write_each_piece(memory, buf, addr, result)
 }
@@ -118,7 +118,9 @@ fn read_each_piece<M: IoMemory + ?Sized, U>(
     result: fn(Progress) -> Result<U>,
 ) -> Result<U> {
     result(transfer(memory, addr, buf.len(), Permissions::Read, |piece, done| {
-        piece.read(&mut buf[done..], 0)
+        let rest = &mut buf[done..];
+        let count = rest.len().min(piece.len());
+        piece.read_slice(&mut rest[..count], 0).map(|()| count)
     }))
 }
 
@@ -131,7 +133,9 @@ fn write_each_piece<M: IoMemory + ?Sized, U>(
     result: fn(Progress) -> Result<U>,
 ) -> Result<U> {
     result(transfer(memory, addr, buf.len(), Permissions::Write, |piece, done| {
-        piece.write(&buf[done..], 0)
+        let rest = &buf[done..];
+        let count = rest.len().min(piece.len());
+        piece.write_slice(&rest[..count], 0).map(|()| count)
     }))
 }
 
@@ -162,7 +166,7 @@ impl<M: IoMemory + ?Sized> Bytes<GuestAddress> for M {
     #[inline]
     fn write(&self, buf: &[u8], addr: GuestAddress) -> Result<usize> {
         if let Some(slice) = at_hand(self, addr, buf.len(), Permissions::Write)
-            && slice.write_slice(buf, 0).is_ok()
+            && slice.quick_write_slice(buf, 0)
         {
             return Ok(buf.len());
         }
@@ -172,7 +176,7 @@ impl<M: IoMemory + ?Sized> Bytes<GuestAddress> for M {
     #[inline]
     fn read(&self, buf: &mut [u8], addr: GuestAddress) -> Result<usize> {
         if let Some(slice) = at_hand(self, addr, buf.len(), Permissions::Read)
-            && slice.read_slice(buf, 0).is_ok()
+            && slice.quick_read_slice(buf, 0)
         {
             return Ok(buf.len());
         }
@@ -182,7 +186,7 @@ impl<M: IoMemory + ?Sized> Bytes<GuestAddress> for M {
     #[inline]
     fn write_slice(&self, buf: &[u8], addr: GuestAddress) -> Result<()> {
         if let Some(slice) = at_hand(self, addr, buf.len(), Permissions::Write)
-            && slice.write_slice(buf, 0).is_ok()
+            && slice.quick_write_slice(buf, 0)
         {
             return Ok(());
         }
@@ -192,7 +196,7 @@ impl<M: IoMemory + ?Sized> Bytes<GuestAddress> for M {
     #[inline]
     fn read_slice(&self, buf: &mut [u8], addr: GuestAddress) -> Result<()> {
         if let Some(slice) = at_hand(self, addr, buf.len(), Permissions::Read)
-            && slice.read_slice(buf, 0).is_ok()
+            && slice.quick_read_slice(buf, 0)
         {
             return Ok(());
         }
@@ -202,9 +206,8 @@ impl<M: IoMemory + ?Sized> Bytes<GuestAddress> for M {
     #[inline(always)]
     fn write_obj<T: ByteValued>(&self, val: T, addr: GuestAddress) -> Result<()> {
         if let Some(slice) = at_hand(self, addr, size_of::<T>(), Permissions::Write)
-            && let Ok(object) = slice.get_ref(0)
+            && slice.quick_write_obj(val, 0)
         {
-            object.store(val);
             return Ok(());
         }
         // A copy of it to be lent, so that the value itself needs no place in memory.
@@ -215,7 +218,7 @@ impl<M: IoMemory + ?Sized> Bytes<GuestAddress> for M {
     #[inline(always)]
     fn read_obj<T: ByteValued>(&self, addr: GuestAddress) -> Result<T> {
         if let Some(slice) = at_hand(self, addr, size_of::<T>(), Permissions::Read)
-            && let Ok(value) = slice.read_obj(0)
+            && let Some(value) = slice.quick_read_obj(0)
         {
             return Ok(value);
         }
@@ -286,20 +289,22 @@ impl<M: IoMemory + ?Sized> WholeBytes<GuestAddress> for M {
             return Ok(());
         }
         if let Some(slice) = at_hand(self, addr, buf.len(), Permissions::Write)
-            && slice.write_slice(buf, 0).is_ok()
+            && slice.quick_write_slice(buf, 0)
         {
             return Ok(());
         }
         // The pieces are kept: translated again, they might be others.
         let mut pieces = Vec::new();
         gather_pieces(self, addr, buf.len(), Permissions::Write, &mut pieces)?;
-        let mut rest = buf;
+        let mut progress = Progress::new(addr, buf.len(), Permissions::Write);
         for piece in pieces {
-            let (now, later) = rest.split_at(piece.len());
-            piece.write_slice(now, 0)?;
-            rest = later;
+            let (done, len) = (progress.completed(), piece.len());
+            let outcome = piece.write_slice(&buf[done..done + len], 0).map(|()| len);
+            if progress.count(outcome, len).is_break() {
+                break;
+            }
         }
-        Ok(())
+        progress.whole()
     }
 
     fn compare_exchange<T: AtomicAccess<A: AtomicUpdate>>(

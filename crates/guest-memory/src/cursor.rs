@@ -4,7 +4,7 @@ use core::fmt;
 use core::sync::atomic::Ordering;
 
 use guest_address::{GuestAddress, MemoryRegionAddress};
-use guest_volatile::{AtomicAccess, ByteValued, PlacedSlice, VolatileMemory};
+use guest_volatile::{AtomicAccess, ByteValued, PlacedSlice};
 
 use crate::bytes::Bytes;
 use crate::error::Result;
@@ -61,7 +61,7 @@ impl<'m, M: GuestMemory + ?Sized> GuestCursor<'m, M> {
     #[inline(always)]
     pub fn read_obj<T: ByteValued>(&mut self, addr: GuestAddress) -> Result<T> {
         if let Some(slice) = self.last.readable(addr.0, size_of::<T>())
-            && let Ok(value) = slice.read_obj(0)
+            && let Some(value) = slice.quick_read_obj(0)
         {
             return Ok(value);
         }
@@ -76,9 +76,8 @@ impl<'m, M: GuestMemory + ?Sized> GuestCursor<'m, M> {
     #[inline(always)]
     pub fn write_obj<T: ByteValued>(&mut self, val: T, addr: GuestAddress) -> Result<()> {
         if let Some(slice) = self.last.writable(addr.0, size_of::<T>())
-            && let Ok(object) = slice.get_ref(0)
+            && slice.quick_write_obj(val, 0)
         {
-            object.store(val);
             return Ok(());
         }
         self.elsewhere(addr, move |memory| memory.write_obj(val, addr))
@@ -92,7 +91,7 @@ impl<'m, M: GuestMemory + ?Sized> GuestCursor<'m, M> {
     #[inline]
     pub fn read_slice(&mut self, buf: &mut [u8], addr: GuestAddress) -> Result<()> {
         if let Some(slice) = self.last.readable(addr.0, buf.len())
-            && slice.read_slice(buf, 0).is_ok()
+            && slice.quick_read_slice(buf, 0)
         {
             return Ok(());
         }
@@ -107,7 +106,7 @@ impl<'m, M: GuestMemory + ?Sized> GuestCursor<'m, M> {
     #[inline]
     pub fn write_slice(&mut self, buf: &[u8], addr: GuestAddress) -> Result<()> {
         if let Some(slice) = self.last.writable(addr.0, buf.len())
-            && slice.write_slice(buf, 0).is_ok()
+            && slice.quick_write_slice(buf, 0)
         {
             return Ok(());
         }

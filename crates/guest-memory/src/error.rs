@@ -3,7 +3,7 @@
 use alloc::boxed::Box;
 
 use guest_address::GuestAddress;
-use guest_volatile::{Error as VolatileError, WindowError};
+use guest_volatile::{Access, Error as VolatileError, WindowError};
 
 use crate::permissions::Permissions;
 
@@ -75,6 +75,26 @@ pub enum Error {
         /// What was wanted.
         access: Permissions,
     },
+    /// The memory is mapped, and could not be reached to read it: its file ends before, the page is broken or protected.
+    ///
+    /// The bytes of the access that lie before it were moved. Without [`fault`](guest_volatile#features) the process ends instead,
+    /// unless it is a system call that says so.
+    #[error("reading guest address {addr} faulted after {completed:#x} bytes")]
+    ReadFaulted {
+        /// The first byte that could not be read.
+        addr: GuestAddress,
+        /// How many bytes were moved.
+        completed: usize,
+    },
+    /// The memory is mapped, and could not be reached to write it: as [`ReadFaulted`](Self::ReadFaulted). The bytes that were
+    /// written before are marked.
+    #[error("writing guest address {addr} faulted after {completed:#x} bytes")]
+    WriteFaulted {
+        /// The first byte that could not be written.
+        addr: GuestAddress,
+        /// How many bytes were moved.
+        completed: usize,
+    },
     /// An address of a device could not be translated to a guest address; the IOMMU layer says why.
     #[error("the device's address could not be translated")]
     IommuError(#[source] Box<dyn core::error::Error + Send + Sync>),
@@ -111,6 +131,14 @@ impl From<VolatileError> for Error {
 }
 
 impl Error {
+    /// The error of an access that faulted at `addr`.
+    pub(crate) fn faulted(addr: GuestAddress, completed: usize, access: Access) -> Self {
+        match access {
+            Access::Read => Self::ReadFaulted { addr, completed },
+            Access::Write => Self::WriteFaulted { addr, completed },
+        }
+    }
+
     /// The error of an access to one piece of memory at `addr`.
     #[cold]
     pub(crate) fn at(addr: GuestAddress, error: VolatileError) -> Self {
@@ -118,6 +146,11 @@ impl Error {
             VolatileError::Misaligned { alignment, .. } => Self::Misaligned { addr, alignment },
             VolatileError::NotReadable => Self::AccessDenied { addr, access: Permissions::Read },
             VolatileError::NotWritable => Self::AccessDenied { addr, access: Permissions::Write },
+            VolatileError::Faulted { addr: offset, completed, access } => {
+                // No overflow: it is the address of a byte of the memory.
+                let addr = GuestAddress(addr.0.wrapping_add(offset as u64));
+                Self::faulted(addr, completed, access)
+            }
             other => other.into(),
         }
     }
@@ -134,9 +167,14 @@ impl Error {
     /// The same error, with the count of bytes that were moved before it, out of `expected`.
     pub(crate) fn after(self, completed: usize, expected: usize) -> Self {
         match self {
+            Self::ReadFaulted { addr, .. } => Self::ReadFaulted { addr, completed },
+            Self::WriteFaulted { addr, .. } => Self::WriteFaulted { addr, completed },
             error if completed == 0 => error,
             #[cfg(feature = "std")]
             Self::IOError(error) => Self::IOErrorAfter { completed, error },
+            Self::Volatile(VolatileError::Faulted { addr, access, .. }) => {
+                Self::Volatile(VolatileError::Faulted { addr, completed, access })
+            }
             _ => Self::PartialBuffer { expected, completed },
         }
     }

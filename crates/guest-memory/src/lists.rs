@@ -89,7 +89,7 @@ pub(crate) fn transfer_lists<'a, M: IoMemory + ?Sized>(
     let how = match step(list, count, 0) {
         // A stream may lie about its count.
         Ok(done) => Ok(done.min(count)),
-        Err(error) => Err(failed(addr, count, error)),
+        Err(error) => Err(failed(addr, count, access, error)),
     };
     Moved { expected: count, how }
 }
@@ -124,8 +124,8 @@ impl Moved {
 /// What came of the one step that was to move all bytes.
 #[cold]
 #[inline(never)]
-fn failed(addr: GuestAddress, count: usize, error: VolatileError) -> Progress {
-    let mut progress = Progress::new(addr, count);
+fn failed(addr: GuestAddress, count: usize, access: Permissions, error: VolatileError) -> Progress {
+    let mut progress = Progress::new(addr, count, access);
     let _ = progress.count(Err(error), count);
     progress
 }
@@ -140,7 +140,7 @@ fn in_lists<'a, M: IoMemory + ?Sized>(
     access: Permissions,
     mut step: impl FnMut(&mut [VolatileSlice<'a, BS<'a, M::Bitmap>>], usize, usize) -> Outcome<usize>,
 ) -> Progress {
-    let mut progress = Progress::new(addr, count);
+    let mut progress = Progress::new(addr, count, access);
     if count == 0 {
         return progress;
     }

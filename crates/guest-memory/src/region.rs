@@ -5,8 +5,8 @@ use core::sync::atomic::Ordering;
 
 use guest_address::{Address, GuestAddress, GuestUsize, MemoryRegionAddress};
 use guest_volatile::{
-    AtomicAccess, AtomicUpdate, BS, Bitmap, ByteValued, ReadVolatile, Stretch, VolatileSlice,
-    WriteVolatile,
+    AtomicAccess, AtomicUpdate, BS, Bitmap, ByteValued, Error as VolatileError, ReadVolatile,
+    Stretch, VolatileSlice, WriteVolatile,
 };
 
 use crate::bytes::{Bytes, WholeBytes};
@@ -266,33 +266,48 @@ fn offset(addr: MemoryRegionAddress) -> usize {
     usize::try_from(addr.0).unwrap_or(usize::MAX)
 }
 
+/// The error of an access to the region's slice. One that faulted has an address of the guest's.
+#[cold]
+fn in_region<R: GuestMemoryRegion + ?Sized>(region: &R, error: VolatileError) -> Error {
+    match error {
+        VolatileError::Faulted { .. } => Error::at(region.start_addr(), error),
+        other => other.into(),
+    }
+}
+
 impl<R: GuestMemoryRegionBytes> Bytes<MemoryRegionAddress> for R {
     type E = Error;
 
     fn write(&self, buf: &[u8], addr: MemoryRegionAddress) -> Result<usize> {
-        Ok(self.as_volatile_slice()?.write(buf, offset(addr))?)
+        self.as_volatile_slice()?.write(buf, offset(addr)).map_err(|error| in_region(self, error))
     }
 
     fn read(&self, buf: &mut [u8], addr: MemoryRegionAddress) -> Result<usize> {
-        Ok(self.as_volatile_slice()?.read(buf, offset(addr))?)
+        self.as_volatile_slice()?.read(buf, offset(addr)).map_err(|error| in_region(self, error))
     }
 
     fn write_slice(&self, buf: &[u8], addr: MemoryRegionAddress) -> Result<()> {
-        Ok(self.as_volatile_slice()?.write_slice(buf, offset(addr))?)
+        self.as_volatile_slice()?
+            .write_slice(buf, offset(addr))
+            .map_err(|error| in_region(self, error))
     }
 
     fn read_slice(&self, buf: &mut [u8], addr: MemoryRegionAddress) -> Result<()> {
-        Ok(self.as_volatile_slice()?.read_slice(buf, offset(addr))?)
+        self.as_volatile_slice()?
+            .read_slice(buf, offset(addr))
+            .map_err(|error| in_region(self, error))
     }
 
     #[inline]
     fn write_obj<T: ByteValued>(&self, val: T, addr: MemoryRegionAddress) -> Result<()> {
-        Ok(self.as_volatile_slice()?.write_obj(val, offset(addr))?)
+        self.as_volatile_slice()?
+            .write_obj(val, offset(addr))
+            .map_err(|error| in_region(self, error))
     }
 
     #[inline]
     fn read_obj<T: ByteValued>(&self, addr: MemoryRegionAddress) -> Result<T> {
-        Ok(self.as_volatile_slice()?.read_obj(offset(addr))?)
+        self.as_volatile_slice()?.read_obj(offset(addr)).map_err(|error| in_region(self, error))
     }
 
     fn read_volatile_from<F: ReadVolatile>(
@@ -301,7 +316,9 @@ impl<R: GuestMemoryRegionBytes> Bytes<MemoryRegionAddress> for R {
         src: &mut F,
         count: usize,
     ) -> Result<usize> {
-        Ok(self.as_volatile_slice()?.read_volatile_from(offset(addr), src, count)?)
+        self.as_volatile_slice()?
+            .read_volatile_from(offset(addr), src, count)
+            .map_err(|error| in_region(self, error))
     }
 
     fn read_exact_volatile_from<F: ReadVolatile>(
@@ -310,7 +327,9 @@ impl<R: GuestMemoryRegionBytes> Bytes<MemoryRegionAddress> for R {
         src: &mut F,
         count: usize,
     ) -> Result<()> {
-        Ok(self.as_volatile_slice()?.read_exact_volatile_from(offset(addr), src, count)?)
+        self.as_volatile_slice()?
+            .read_exact_volatile_from(offset(addr), src, count)
+            .map_err(|error| in_region(self, error))
     }
 
     fn write_volatile_to<F: WriteVolatile>(
@@ -319,7 +338,9 @@ impl<R: GuestMemoryRegionBytes> Bytes<MemoryRegionAddress> for R {
         dst: &mut F,
         count: usize,
     ) -> Result<usize> {
-        Ok(self.as_volatile_slice()?.write_volatile_to(offset(addr), dst, count)?)
+        self.as_volatile_slice()?
+            .write_volatile_to(offset(addr), dst, count)
+            .map_err(|error| in_region(self, error))
     }
 
     fn write_all_volatile_to<F: WriteVolatile>(
@@ -328,7 +349,9 @@ impl<R: GuestMemoryRegionBytes> Bytes<MemoryRegionAddress> for R {
         dst: &mut F,
         count: usize,
     ) -> Result<()> {
-        Ok(self.as_volatile_slice()?.write_all_volatile_to(offset(addr), dst, count)?)
+        self.as_volatile_slice()?
+            .write_all_volatile_to(offset(addr), dst, count)
+            .map_err(|error| in_region(self, error))
     }
 
     fn store<T: AtomicAccess>(
@@ -337,17 +360,21 @@ impl<R: GuestMemoryRegionBytes> Bytes<MemoryRegionAddress> for R {
         addr: MemoryRegionAddress,
         order: Ordering,
     ) -> Result<()> {
-        Ok(self.as_volatile_slice()?.store(val, offset(addr), order)?)
+        self.as_volatile_slice()?
+            .store(val, offset(addr), order)
+            .map_err(|error| in_region(self, error))
     }
 
     fn load<T: AtomicAccess>(&self, addr: MemoryRegionAddress, order: Ordering) -> Result<T> {
-        Ok(self.as_volatile_slice()?.load(offset(addr), order)?)
+        self.as_volatile_slice()?.load(offset(addr), order).map_err(|error| in_region(self, error))
     }
 }
 
 impl<R: GuestMemoryRegionBytes> WholeBytes<MemoryRegionAddress> for R {
     fn write_whole(&self, buf: &[u8], addr: MemoryRegionAddress) -> Result<()> {
-        Ok(self.as_volatile_slice()?.write_whole(buf, offset(addr))?)
+        self.as_volatile_slice()?
+            .write_whole(buf, offset(addr))
+            .map_err(|error| in_region(self, error))
     }
 
     fn compare_exchange<T: AtomicAccess<A: AtomicUpdate>>(
@@ -359,7 +386,9 @@ impl<R: GuestMemoryRegionBytes> WholeBytes<MemoryRegionAddress> for R {
         failure: Ordering,
     ) -> Result<core::result::Result<T, T>> {
         let slice = self.as_volatile_slice()?;
-        Ok(slice.compare_exchange(current, new, offset(addr), success, failure)?)
+        slice
+            .compare_exchange(current, new, offset(addr), success, failure)
+            .map_err(|error| in_region(self, error))
     }
 
     fn fetch_add<T: AtomicAccess<A: AtomicUpdate>>(
@@ -368,7 +397,9 @@ impl<R: GuestMemoryRegionBytes> WholeBytes<MemoryRegionAddress> for R {
         addr: MemoryRegionAddress,
         order: Ordering,
     ) -> Result<T> {
-        Ok(self.as_volatile_slice()?.fetch_add(val, offset(addr), order)?)
+        self.as_volatile_slice()?
+            .fetch_add(val, offset(addr), order)
+            .map_err(|error| in_region(self, error))
     }
 
     fn fetch_and<T: AtomicAccess<A: AtomicUpdate>>(
@@ -377,7 +408,9 @@ impl<R: GuestMemoryRegionBytes> WholeBytes<MemoryRegionAddress> for R {
         addr: MemoryRegionAddress,
         order: Ordering,
     ) -> Result<T> {
-        Ok(self.as_volatile_slice()?.fetch_and(val, offset(addr), order)?)
+        self.as_volatile_slice()?
+            .fetch_and(val, offset(addr), order)
+            .map_err(|error| in_region(self, error))
     }
 
     fn fetch_or<T: AtomicAccess<A: AtomicUpdate>>(
@@ -386,6 +419,8 @@ impl<R: GuestMemoryRegionBytes> WholeBytes<MemoryRegionAddress> for R {
         addr: MemoryRegionAddress,
         order: Ordering,
     ) -> Result<T> {
-        Ok(self.as_volatile_slice()?.fetch_or(val, offset(addr), order)?)
+        self.as_volatile_slice()?
+            .fetch_or(val, offset(addr), order)
+            .map_err(|error| in_region(self, error))
     }
 }

@@ -3,7 +3,7 @@
 use core::ops::ControlFlow;
 
 use guest_address::GuestAddress;
-use guest_volatile::{BS, Error as VolatileError, VolatileSlice};
+use guest_volatile::{Access, BS, Error as VolatileError, VolatileSlice};
 
 use crate::error::{Error, Result};
 use crate::io_memory::IoMemory;
@@ -13,16 +13,17 @@ use crate::slices::Pieces;
 /// How far a transfer came, and what ended it before its end.
 pub(crate) struct Progress {
     addr: GuestAddress,
+    access: Permissions,
     completed: usize,
     expected: usize,
     stopped_by: Option<Error>,
 }
 
 impl Progress {
-    /// Of `count` bytes from `addr` on, none yet.
+    /// Of `count` bytes from `addr` on, none yet, to which `access` is made.
     #[inline(always)]
-    pub(crate) fn new(addr: GuestAddress, count: usize) -> Self {
-        Self { addr, completed: 0, expected: count, stopped_by: None }
+    pub(crate) fn new(addr: GuestAddress, count: usize, access: Permissions) -> Self {
+        Self { addr, access, completed: 0, expected: count, stopped_by: None }
     }
 
     /// The bytes moved.
@@ -65,6 +66,15 @@ impl Progress {
             VolatileError::IOErrorAfter { completed, error } => {
                 (completed, Some(Error::IOError(error)))
             }
+            // Of the memory: what faulted on the other side, in a source or a sink that is memory too, has no guest address.
+            VolatileError::Faulted { completed, access, .. }
+                if self.access.has_write() == (access == Access::Write) =>
+            {
+                let done = self.completed.saturating_add(completed.min(len));
+                let addr = GuestAddress(self.addr.0.wrapping_add(done as u64));
+                (completed, Some(Error::faulted(addr, done, access)))
+            }
+            VolatileError::Faulted { completed, .. } => (completed, Some(Error::Volatile(error))),
             // Its address shows only where nothing was moved before.
             error => (0, Some(Error::at(self.addr, error))),
         };
@@ -74,8 +84,8 @@ impl Progress {
 
     /// All of `count` bytes.
     #[inline(always)]
-    pub(crate) fn all(addr: GuestAddress, count: usize) -> Self {
-        Self { addr, completed: count, expected: count, stopped_by: None }
+    pub(crate) fn all(addr: GuestAddress, count: usize, access: Permissions) -> Self {
+        Self { addr, access, completed: count, expected: count, stopped_by: None }
     }
 
     /// The bytes moved; an error if there are none because of one.
@@ -110,7 +120,7 @@ pub(crate) fn transfer<'a, M: IoMemory + ?Sized>(
         usize,
     ) -> core::result::Result<usize, VolatileError>,
 ) -> Progress {
-    let mut progress = Progress::new(addr, count);
+    let mut progress = Progress::new(addr, count, access);
     if count == 0 {
         return progress;
     }

@@ -1,206 +1,15 @@
 //! Loads, stores and read-modify-writes that other CPUs see whole and in order.
 
-#![expect(unsafe_code, reason = "takes atomics out of guest memory for one operation")]
+#![expect(unsafe_code, reason = "calls atomic operations on memory that the slice has checked")]
 
-use core::sync::atomic::{
-    AtomicI8, AtomicI16, AtomicI32, AtomicI64, AtomicIsize, AtomicU8, AtomicU16, AtomicU32,
-    AtomicU64, AtomicUsize, Ordering, fence,
-};
+use core::sync::atomic::{Ordering, fence};
 
+use crate::atomic_integer::{AtomicAccess, AtomicInteger, AtomicUpdate};
 use crate::bitmap::BitmapSlice;
-use crate::byte_valued::ByteValued;
-use crate::error::{Error, Result};
+use crate::error::{Access, Error, Fault, Result};
 use crate::object::refusal;
 use crate::slice::VolatileSlice;
-
-/// An atomic integer of the standard library.
-///
-/// # Safety
-///
-/// The type must be an integer's atomic: of the integer's size, aligned to it, valid for any bytes,
-/// and changed by atomic instructions alone.
-pub unsafe trait AtomicInteger: Sync + Send {
-    /// The integer that it holds.
-    type V;
-
-    /// An atomic that holds `v`.
-    ///
-    /// ```
-    /// use core::sync::atomic::{AtomicU16, Ordering};
-    /// use guest_volatile::AtomicInteger;
-    /// let atomic = <AtomicU16 as AtomicInteger>::new(1);
-    /// assert_eq!(AtomicInteger::load(&atomic, Ordering::Relaxed), 1);
-    /// ```
-    fn new(v: Self::V) -> Self;
-
-    /// Loads the integer.
-    ///
-    /// # Panics
-    ///
-    /// If `order` is `Release` or `AcqRel`.
-    ///
-    /// ```
-    /// use core::sync::atomic::{AtomicU16, Ordering};
-    /// use guest_volatile::AtomicInteger;
-    /// assert_eq!(AtomicInteger::load(&AtomicU16::new(1), Ordering::Acquire), 1);
-    /// ```
-    fn load(&self, order: Ordering) -> Self::V;
-
-    /// Stores an integer.
-    ///
-    /// # Panics
-    ///
-    /// If `order` is `Acquire` or `AcqRel`.
-    ///
-    /// ```
-    /// use core::sync::atomic::{AtomicU16, Ordering};
-    /// use guest_volatile::AtomicInteger;
-    /// let atomic = AtomicU16::new(1);
-    /// AtomicInteger::store(&atomic, 2, Ordering::Release);
-    /// assert_eq!(atomic.into_inner(), 2);
-    /// ```
-    fn store(&self, val: Self::V, order: Ordering);
-}
-
-/// An atomic integer that can be changed in one step.
-///
-/// # Safety
-///
-/// As for [`AtomicInteger`].
-pub unsafe trait AtomicUpdate: AtomicInteger {
-    /// Stores `new` if the integer is `current`; returns what it was, as `Ok` if it was `current`.
-    ///
-    /// # Errors
-    ///
-    /// The integer that was there instead of `current`.
-    ///
-    /// # Panics
-    ///
-    /// If `failure` is `Release` or `AcqRel`.
-    ///
-    /// ```
-    /// use core::sync::atomic::{AtomicU16, Ordering::SeqCst};
-    /// use guest_volatile::AtomicUpdate;
-    /// assert_eq!(AtomicUpdate::compare_exchange(&AtomicU16::new(1), 2, 3, SeqCst, SeqCst), Err(1));
-    /// ```
-    fn compare_exchange(
-        &self,
-        current: Self::V,
-        new: Self::V,
-        success: Ordering,
-        failure: Ordering,
-    ) -> core::result::Result<Self::V, Self::V>;
-
-    /// Adds `val`, wrapping, and returns what the integer was.
-    ///
-    /// ```
-    /// use core::sync::atomic::{AtomicU16, Ordering};
-    /// use guest_volatile::AtomicUpdate;
-    /// assert_eq!(AtomicUpdate::fetch_add(&AtomicU16::new(1), 2, Ordering::Relaxed), 1);
-    /// ```
-    fn fetch_add(&self, val: Self::V, order: Ordering) -> Self::V;
-
-    /// Keeps the bits that `val` has, and returns what the integer was.
-    ///
-    /// ```
-    /// use core::sync::atomic::{AtomicU16, Ordering};
-    /// use guest_volatile::AtomicUpdate;
-    /// assert_eq!(AtomicUpdate::fetch_and(&AtomicU16::new(3), 2, Ordering::Relaxed), 3);
-    /// ```
-    fn fetch_and(&self, val: Self::V, order: Ordering) -> Self::V;
-
-    /// Sets the bits that `val` has, and returns what the integer was.
-    ///
-    /// ```
-    /// use core::sync::atomic::{AtomicU16, Ordering};
-    /// use guest_volatile::AtomicUpdate;
-    /// assert_eq!(AtomicUpdate::fetch_or(&AtomicU16::new(1), 2, Ordering::Relaxed), 1);
-    /// ```
-    fn fetch_or(&self, val: Self::V, order: Ordering) -> Self::V;
-}
-
-/// A plain integer that guest memory can be asked for atomically.
-pub trait AtomicAccess:
-    ByteValued
-    + From<<<Self as AtomicAccess>::A as AtomicInteger>::V>
-    + Into<<<Self as AtomicAccess>::A as AtomicInteger>::V>
-{
-    /// The atomic that does it.
-    type A: AtomicInteger;
-}
-
-macro_rules! atomics {
-    ($($int:ty, $atomic:ty;)*) => {$(
-        // SAFETY: the standard library says that it has the integer's size and bit validity, and it is aligned
-        // to its size where the target has it at all.
-        unsafe impl AtomicInteger for $atomic {
-            type V = $int;
-
-            #[inline(always)]
-            fn new(v: $int) -> Self {
-                <$atomic>::new(v)
-            }
-
-            #[inline(always)]
-            fn load(&self, order: Ordering) -> $int {
-                <$atomic>::load(self, order)
-            }
-
-            #[inline(always)]
-            fn store(&self, val: $int, order: Ordering) {
-                <$atomic>::store(self, val, order);
-            }
-        }
-
-        // SAFETY: as for `AtomicInteger`.
-        unsafe impl AtomicUpdate for $atomic {
-            #[inline(always)]
-            fn compare_exchange(
-                &self,
-                current: $int,
-                new: $int,
-                success: Ordering,
-                failure: Ordering,
-            ) -> core::result::Result<$int, $int> {
-                <$atomic>::compare_exchange(self, current, new, success, failure)
-            }
-
-            #[inline(always)]
-            fn fetch_add(&self, val: $int, order: Ordering) -> $int {
-                <$atomic>::fetch_add(self, val, order)
-            }
-
-            #[inline(always)]
-            fn fetch_and(&self, val: $int, order: Ordering) -> $int {
-                <$atomic>::fetch_and(self, val, order)
-            }
-
-            #[inline(always)]
-            fn fetch_or(&self, val: $int, order: Ordering) -> $int {
-                <$atomic>::fetch_or(self, val, order)
-            }
-        }
-
-        impl AtomicAccess for $int {
-            type A = $atomic;
-        }
-
-        const _: () = assert!(align_of::<$atomic>() == size_of::<$int>());
-    )*};
-}
-
-atomics! {
-    u8, AtomicU8;
-    u16, AtomicU16;
-    u32, AtomicU32;
-    u64, AtomicU64;
-    usize, AtomicUsize;
-    i8, AtomicI8;
-    i16, AtomicI16;
-    i32, AtomicI32;
-    i64, AtomicI64;
-    isize, AtomicIsize;
-}
+use crate::sys;
 
 impl<B: BitmapSlice> VolatileSlice<'_, B> {
     /// Loads the integer at `offset`, whole, with memory ordering `order`.
@@ -209,7 +18,8 @@ impl<B: BitmapSlice> VolatileSlice<'_, B> {
     ///
     /// [`OutOfBounds`](Error::OutOfBounds) unless all its bytes lie inside,
     /// [`Misaligned`](Error::Misaligned) unless its host address is aligned to its size,
-    /// [`InvalidOrdering`](Error::InvalidOrdering) for `Release` and `AcqRel`.
+    /// [`InvalidOrdering`](Error::InvalidOrdering) for `Release` and `AcqRel`, [`Faulted`](Error::Faulted) if they cannot be
+    /// reached.
     #[inline(always)]
     pub fn load<T: AtomicAccess>(&self, offset: usize, order: Ordering) -> Result<T> {
         if matches!(order, Ordering::Release | Ordering::AcqRel) {
@@ -219,12 +29,11 @@ impl<B: BitmapSlice> VolatileSlice<'_, B> {
             return Err(refusal(self, offset, size_of::<T::A>()));
         };
         let atomic = aligned::<T::A>(src, offset)?;
-        // SAFETY: `aligned` gave the address of an aligned atomic in valid bytes. The reference lives for one load.
-        let atomic = unsafe { &*atomic };
-        if self.is_read_only() {
-            return Ok(load_read_only(atomic, order).into());
+        // SAFETY: `aligned` gave the address of an aligned atomic in valid bytes.
+        match unsafe { load_from(atomic, self.is_read_only(), order) } {
+            Some(value) => Ok(value.into()),
+            None => Err(Fault::new(0, Access::Read).at(offset)),
         }
-        Ok(atomic.load(order).into())
     }
 
     /// Stores `val` at `offset`, whole, with memory ordering `order`, and marks its bytes dirty.
@@ -239,7 +48,10 @@ impl<B: BitmapSlice> VolatileSlice<'_, B> {
             return Err(Error::InvalidOrdering(order));
         }
         let val = val.into();
-        self.update::<T::A, _>(offset, |atomic| (atomic.store(val, order), true))
+        self.update::<T::A, _>(offset, |atomic| {
+            // SAFETY: `update` gives the address of an aligned atomic in valid, writable bytes.
+            unsafe { T::A::store_at(atomic, val, order) }.then_some(((), true))
+        })
     }
 
     /// Stores `new` at `offset` if `current` is there, in one step; returns what was there, as `Ok` if it was
@@ -262,9 +74,11 @@ impl<B: BitmapSlice> VolatileSlice<'_, B> {
         }
         let (current, new) = (current.into(), new.into());
         let result = self.update::<T::A, _>(offset, |atomic| {
-            let result = atomic.compare_exchange(current, new, success, failure);
+            // SAFETY: `update` gives the address of an aligned atomic in valid, writable bytes.
+            let result =
+                unsafe { T::A::compare_exchange_at(atomic, current, new, success, failure) }?;
             let stored = result.is_ok();
-            (result, stored)
+            Some((result, stored))
         })?;
         Ok(result.map(T::from).map_err(T::from))
     }
@@ -282,7 +96,11 @@ impl<B: BitmapSlice> VolatileSlice<'_, B> {
         order: Ordering,
     ) -> Result<T> {
         let val = val.into();
-        self.update::<T::A, _>(offset, |atomic| (atomic.fetch_add(val, order), true)).map(T::from)
+        let before = self.update::<T::A, _>(offset, |atomic| {
+            // SAFETY: `update` gives the address of an aligned atomic in valid, writable bytes.
+            Some((unsafe { T::A::fetch_add_at(atomic, val, order) }?, true))
+        })?;
+        Ok(before.into())
     }
 
     /// Clears the bits of the integer at `offset` that `val` has not, in one step; returns what it was, and marks it
@@ -299,7 +117,11 @@ impl<B: BitmapSlice> VolatileSlice<'_, B> {
         order: Ordering,
     ) -> Result<T> {
         let val = val.into();
-        self.update::<T::A, _>(offset, |atomic| (atomic.fetch_and(val, order), true)).map(T::from)
+        let before = self.update::<T::A, _>(offset, |atomic| {
+            // SAFETY: `update` gives the address of an aligned atomic in valid, writable bytes.
+            Some((unsafe { T::A::fetch_and_at(atomic, val, order) }?, true))
+        })?;
+        Ok(before.into())
     }
 
     /// Sets the bits of the integer at `offset` that `val` has, in one step; returns what it was, and marks it dirty.
@@ -315,26 +137,32 @@ impl<B: BitmapSlice> VolatileSlice<'_, B> {
         order: Ordering,
     ) -> Result<T> {
         let val = val.into();
-        self.update::<T::A, _>(offset, |atomic| (atomic.fetch_or(val, order), true)).map(T::from)
+        let before = self.update::<T::A, _>(offset, |atomic| {
+            // SAFETY: `update` gives the address of an aligned atomic in valid, writable bytes.
+            Some((unsafe { T::A::fetch_or_at(atomic, val, order) }?, true))
+        })?;
+        Ok(before.into())
     }
 
-    /// Runs one operation on the atomic at `offset`, and marks it dirty if the operation says that it stored.
+    /// Runs one operation on the atomic at `offset`, and marks it dirty if the operation says that it stored; it says `None` if it
+    /// faulted.
     ///
     /// The operation holds nothing else: conversions from and to the caller's type are the caller's code, which may
-    /// panic, and no store may go unmarked.
+    /// panic, and no store may go unmarked. The address that it is given is of an aligned atomic in bytes that are valid for reading and
+    /// writing.
     #[inline(always)]
     fn update<A: AtomicInteger, R>(
         &self,
         offset: usize,
-        operation: impl FnOnce(&A) -> (R, bool),
+        operation: impl FnOnce(*mut A) -> Option<(R, bool)>,
     ) -> Result<R> {
         let Some(dst) = self.writable(offset, size_of::<A>()) else {
             return Err(refusal(self, offset, size_of::<A>()));
         };
         let atomic = aligned::<A>(dst, offset)?;
-        // SAFETY: `aligned` gave the address of an aligned atomic in valid, writable bytes. The reference lives for
-        // one operation.
-        let (result, stored) = operation(unsafe { &*atomic });
+        let Some((result, stored)) = operation(atomic.cast_mut()) else {
+            return Err(Fault::new(0, Access::Write).at(offset));
+        };
         if stored {
             self.bitmap().mark_dirty(offset, size_of::<A>());
         }
@@ -342,18 +170,43 @@ impl<B: BitmapSlice> VolatileSlice<'_, B> {
     }
 }
 
+/// Loads an integer, also from memory that is mapped for reading only.
+///
+/// # Safety
+///
+/// The bytes at `atomic` must be [valid](crate#valid) for reading, and aligned; valid for writing, too, if they are not said to be
+/// for reading only.
+#[inline(always)]
+unsafe fn load_from<A: AtomicInteger>(
+    atomic: *const A,
+    is_read_only: bool,
+    order: Ordering,
+) -> Option<A::V> {
+    if is_read_only && !sys::LOADS_ONLY_READ {
+        // SAFETY: the caller's promise is the same.
+        return unsafe { load_read_only(atomic, order) };
+    }
+    // SAFETY: the caller's promise, and an ordered load may write, or does not.
+    unsafe { A::load_at(atomic, order) }
+}
+
 /// Loads from memory that is mapped for reading only, where the standard library allows only relaxed loads: those
 /// that order may be made of instructions that write. Fences order this one.
+///
+/// # Safety
+///
+/// The bytes at `atomic` must be [valid](crate#valid) for reading, and aligned.
 #[cold]
-fn load_read_only<A: AtomicInteger>(atomic: &A, order: Ordering) -> A::V {
+unsafe fn load_read_only<A: AtomicInteger>(atomic: *const A, order: Ordering) -> Option<A::V> {
     if order == Ordering::SeqCst {
         fence(Ordering::SeqCst);
     }
-    let value = atomic.load(Ordering::Relaxed);
+    // SAFETY: the caller's promise is the same, and a relaxed load only reads.
+    let value = unsafe { A::load_at(atomic, Ordering::Relaxed) }?;
     if order != Ordering::Relaxed {
         fence(Ordering::Acquire);
     }
-    value
+    Some(value)
 }
 
 /// The address as that of an atomic, if it has the alignment.

@@ -1,7 +1,26 @@
 //! What can go wrong with an access to a piece of volatile memory.
 
 use core::fmt;
+use core::num::NonZeroUsize;
 use core::sync::atomic::Ordering;
+
+/// What was done to memory: the half of a copy that met with something.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub enum Access {
+    /// It was read.
+    Read,
+    /// It was written.
+    Write,
+}
+
+impl fmt::Display for Access {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Read => "reading",
+            Self::Write => "writing",
+        })
+    }
+}
 
 /// Why an access to volatile memory was refused, or how far it came.
 ///
@@ -50,6 +69,20 @@ pub enum Error {
     InvalidOrdering(Ordering),
     /// The place in a file is past the end of the largest there can be, of 2<sup>63</sup> - 1 bytes.
     InvalidFileOffset,
+    /// The memory could not be reached, though it is mapped: a page fault that nothing resolved. The file behind it ends before,
+    /// the page is protected or broken.
+    ///
+    /// The `completed` bytes before it were moved, and marked if they were written. (Of a copy between overlapping slices that goes
+    /// downwards they are the last ones, after it.) Without [`fault`](crate#features) the process ends instead, unless it is a system call that
+    /// says so.
+    Faulted {
+        /// The offset of the first byte that could not be moved.
+        addr: usize,
+        /// How many bytes were moved.
+        completed: usize,
+        /// What was done there.
+        access: Access,
+    },
     /// The source or the sink of a stream failed, before any byte was moved.
     #[cfg(feature = "std")]
     IOError(std::io::Error),
@@ -90,6 +123,9 @@ impl fmt::Display for Error {
             Self::InvalidOrdering(order) => {
                 write!(f, "memory ordering {order:?} does not fit the operation")
             }
+            Self::Faulted { addr, completed, access } => {
+                write!(f, "{access} offset {addr:#x} faulted after {completed:#x} bytes")
+            }
             Self::InvalidFileOffset => f.write_str("the place is past the end of any file"),
             // The cause is in `source`, and not repeated here.
             #[cfg(feature = "std")]
@@ -122,6 +158,26 @@ impl Error {
         }
     }
 
+    /// The same error of a part that starts at `offset`.
+    #[cold]
+    pub(crate) fn further(self, offset: usize) -> Self {
+        match self {
+            Self::Faulted { addr, completed, access } => {
+                Self::Faulted { addr: addr.saturating_add(offset), completed, access }
+            }
+            other => other,
+        }
+    }
+
+    /// The bytes that were moved before it, if any; of an access, which may be partial, to a part that starts at `offset`.
+    #[cold]
+    pub(crate) fn or_part(self, offset: usize) -> Result<usize> {
+        match self {
+            Self::Faulted { completed, .. } if completed != 0 => Ok(completed),
+            other => Err(other.further(offset)),
+        }
+    }
+
     /// The same error, with the count of bytes that were moved before it, when `left` more were to come. An error that has
     /// no place for a count gives way to it.
     pub(crate) fn after(self, completed: usize, left: usize) -> Self {
@@ -136,6 +192,11 @@ impl Error {
             Self::PartialBuffer { completed: more, .. } => {
                 Self::PartialBuffer { expected, completed: with(more) }
             }
+            // Its offset is counted from where the rest starts, as its bytes are.
+            Self::Faulted { addr, completed: more, access } => {
+                let addr = completed.saturating_add(addr);
+                Self::Faulted { addr, completed: with(more), access }
+            }
             error if completed == 0 => error,
             #[cfg(feature = "std")]
             Self::IOError(error) => Self::IOErrorAfter { completed, error },
@@ -144,7 +205,47 @@ impl Error {
     }
 }
 
-/// Why a window refused an access. It did nothing then.
+/// Where an access faulted: after how many bytes, and which side of it.
+///
+/// One word, and never 0, so that a result with it is one register.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) struct Fault(NonZeroUsize);
+
+const _: () = assert!(size_of::<core::result::Result<(), Fault>>() == size_of::<usize>());
+
+impl Fault {
+    /// `completed` is less than the length of a valid range.
+    pub(crate) const fn new(completed: usize, access: Access) -> Self {
+        let side = match access {
+            Access::Read => 1,
+            Access::Write => 2,
+        };
+        // No overflow, for a number that is less than `isize::MAX`; of another, which no range has, the top is lost.
+        match NonZeroUsize::new(completed.wrapping_mul(2).wrapping_add(side)) {
+            Some(both) => Self(both),
+            None => Self(NonZeroUsize::MAX),
+        }
+    }
+
+    /// How many bytes were moved before it.
+    pub(crate) const fn completed(self) -> usize {
+        (self.0.get() - 1) / 2
+    }
+
+    /// The side of the copy that faulted.
+    pub(crate) const fn access(self) -> Access {
+        if self.0.get() % 2 == 1 { Access::Read } else { Access::Write }
+    }
+
+    /// As the error of an access that starts at `offset`.
+    pub(crate) const fn at(self, offset: usize) -> Error {
+        // No overflow: all of the access lies inside.
+        let (completed, access) = (self.completed(), self.access());
+        Error::Faulted { addr: offset.wrapping_add(completed), completed, access }
+    }
+}
+
+/// Why a window refused an access. It did nothing then, unless it [`Faulted`](Self::Faulted).
 ///
 /// One byte, so that a result with it stays in registers. Who made the access knows its offset and size; that is why they
 /// are not here.
@@ -159,6 +260,9 @@ pub enum WindowError {
     Misaligned,
     /// A load cannot release, a store cannot acquire.
     InvalidOrdering,
+    /// The memory could not be reached, though it is mapped; see [`Error::Faulted`]. What lies before the byte at which it faulted may
+    /// have been moved, and is marked then; how much that is the same access says of the window's slice.
+    Faulted,
 }
 
 const _: () = assert!(size_of::<core::result::Result<(), WindowError>>() == 1);
@@ -171,6 +275,7 @@ impl fmt::Display for WindowError {
             Self::NotWritable => "the window may not be written",
             Self::Misaligned => "the access is not aligned on the host",
             Self::InvalidOrdering => "the memory ordering does not fit the operation",
+            Self::Faulted => "the memory of the window faulted",
         })
     }
 }

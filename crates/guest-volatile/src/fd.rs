@@ -10,7 +10,7 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 
 use crate::bitmap::BitmapSlice;
-use crate::error::{Error, Result};
+use crate::error::{Access, Error, Result};
 use crate::iovec;
 use crate::list::mark_first;
 use crate::slice::VolatileSlice;
@@ -38,13 +38,24 @@ fn failed<B: BitmapSlice>(bufs: &[VolatileSlice<'_, B>]) -> Error {
     if !matches!(error.kind(), ErrorKind::Interrupted | ErrorKind::WouldBlock) {
         mark_first(bufs, usize::MAX);
     }
-    Error::IOError(error)
+    of_system(error, Access::Write)
+}
+
+/// The error of a system call on memory: that it faulted, if that is what the system says. It does where no byte was moved, so the
+/// first is the one.
+#[cold]
+fn of_system(error: std::io::Error, access: Access) -> Error {
+    if error.raw_os_error() == Some(libc::EFAULT) {
+        Error::Faulted { addr: 0, completed: 0, access }
+    } else {
+        Error::IOError(error)
+    }
 }
 
 /// What came of a system call that was to empty memory and returned `count`.
 #[inline]
 pub(crate) fn emptied(count: libc::ssize_t) -> Result<usize> {
-    usize::try_from(count).map_err(|_| Error::IOError(std::io::Error::last_os_error()))
+    usize::try_from(count).map_err(|_| of_system(std::io::Error::last_os_error(), Access::Read))
 }
 
 /// One `read(2)` into the start of `buf`.

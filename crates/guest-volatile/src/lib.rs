@@ -44,7 +44,7 @@
 //!
 //! `no_std` without default features. `alloc`: [`OwnedSlice`], [`OwnedSlices`], [`OwnedWindow`], streams into a `Vec<u8>`. `std` (default):
 //! `io::Error` as a cause. `rawfd`: streams and positional transfers over file descriptors, `iovec`s. `fence`: [`Fence`] by `membarrier(2)`; without it
-//! there is none to be had. `zerocopy`: `byte_valued!`.
+//! there is none to be had. `fault`: faults on guest memory become errors, after one call in a program. `zerocopy`: `byte_valued!`.
 
 #![cfg_attr(not(feature = "std"), no_std)]
 #![warn(clippy::std_instead_of_core, clippy::std_instead_of_alloc)]
@@ -56,6 +56,8 @@ extern crate alloc;
 mod error;
 mod fence;
 mod sys;
+#[cfg(feature = "fault")]
+pub mod fault;
 mod access;
 mod bitmap;
 mod slice;
@@ -63,7 +65,9 @@ mod stretch;
 mod pointer;
 mod byte_valued;
 mod object;
+mod quick;
 mod endian;
+mod atomic_integer;
 mod atomic;
 mod reference;
 mod array;
@@ -91,14 +95,14 @@ mod owned_slices;
 mod window;
 
 pub use array::VolatileArrayRef;
-pub use atomic::{AtomicAccess, AtomicInteger, AtomicUpdate};
+pub use atomic_integer::{AtomicAccess, AtomicInteger, AtomicUpdate};
 pub use bitmap::{BS, Bitmap, BitmapSlice, Both, NewBitmap, WithBitmapSlice};
 #[cfg(feature = "zerocopy")]
 #[doc(hidden)]
 pub use byte_valued::__private;
 pub use byte_valued::ByteValued;
 pub use endian::{Be16, Be32, Be64, BeSize, Le16, Le32, Le64, LeSize};
-pub use error::{Error, Result, WindowError};
+pub use error::{Access, Error, Result, WindowError};
 pub use fence::{Fence, FenceError};
 pub use guard::{PtrGuard, PtrGuardMut};
 #[cfg(feature = "rawfd")]

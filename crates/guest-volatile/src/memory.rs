@@ -3,7 +3,7 @@
 #![expect(unsafe_code, reason = "gives references into memory that the caller vouches for")]
 
 use crate::array::VolatileArrayRef;
-use crate::atomic::AtomicInteger;
+use crate::atomic_integer::AtomicInteger;
 use crate::bitmap::{BS, Bitmap, BitmapSlice};
 use crate::byte_valued::ByteValued;
 use crate::error::{Error, Result};

@@ -5,7 +5,7 @@
 use crate::access;
 use crate::bitmap::BitmapSlice;
 use crate::byte_valued::ByteValued;
-use crate::error::{Error, Result};
+use crate::error::{Error, Fault, Result};
 use crate::slice::VolatileSlice;
 
 impl<B: BitmapSlice> VolatileSlice<'_, B> {
@@ -17,12 +17,25 @@ impl<B: BitmapSlice> VolatileSlice<'_, B> {
     /// # Errors
     ///
     /// [`OutOfBounds`](Error::OutOfBounds) if there is no byte at `offset`,
-    /// [`PartialBuffer`](Error::PartialBuffer) if there are too few.
+    /// [`PartialBuffer`](Error::PartialBuffer) if there are too few, [`Faulted`](Error::Faulted) if the memory cannot be reached.
     #[inline(always)]
     pub fn read_obj<T: ByteValued>(&self, offset: usize) -> Result<T> {
+        if let Some(src) = self.readable(offset, size_of::<T>())
+            // SAFETY: `readable` gave the address of `size_of::<T>()` valid bytes, and any bytes are a `T`.
+            && let Some(value) = unsafe { access::read(src) }
+        {
+            return Ok(value);
+        }
+        self.clone().read_obj_again(offset)
+    }
+
+    /// What stands in the way of a read, or the object after all.
+    #[cold]
+    #[inline(never)]
+    fn read_obj_again<T: ByteValued>(self, offset: usize) -> Result<T> {
         match self.readable(offset, size_of::<T>()) {
             // SAFETY: `readable` gave the address of `size_of::<T>()` valid bytes, and any bytes are a `T`.
-            Some(src) => Ok(unsafe { access::read(src) }),
+            Some(src) => unsafe { access::read_again(src) }.map_err(|fault| fault.at(offset)),
             // Nothing can be read anywhere.
             None if size_of::<T>() == 0 => Ok(T::zeroed()),
             None => Err(shortage(offset, size_of::<T>(), self.len())),
@@ -38,27 +51,26 @@ impl<B: BitmapSlice> VolatileSlice<'_, B> {
     ///
     /// [`OutOfBounds`](Error::OutOfBounds) if there is no byte at `offset`,
     /// [`PartialBuffer`](Error::PartialBuffer) if there are too few (as many as there are have been written),
-    /// [`NotWritable`](Error::NotWritable) if the slice is read-only.
+    /// [`NotWritable`](Error::NotWritable) if the slice is read-only, [`Faulted`](Error::Faulted) if the memory cannot be reached
+    /// (what is before that has been written).
     #[inline(always)]
     pub fn write_obj<T: ByteValued>(&self, value: T, offset: usize) -> Result<()> {
-        match self.writable(offset, size_of::<T>()) {
-            Some(dst) => {
-                // SAFETY: `writable` gave the address of `size_of::<T>()` valid bytes, and `T` has no padding.
-                unsafe { access::write(dst, value) };
-                self.bitmap().mark_dirty(offset, size_of::<T>());
-                Ok(())
-            }
-            None => {
-                // A copy of it to be lent, so that the value itself needs no place in memory.
-                let lent = value;
-                self.clone().write_slice_in_part(lent.as_slice(), offset)
-            }
+        if let Some(dst) = self.writable(offset, size_of::<T>())
+            // SAFETY: `writable` gave the address of `size_of::<T>()` valid bytes, and `T` has no padding.
+            && unsafe { access::write(dst, value) }
+        {
+            self.bitmap().mark_dirty(offset, size_of::<T>());
+            return Ok(());
         }
+        // A copy of it to be lent, so that the value itself needs no place in memory.
+        let lent = value;
+        self.clone().write_slice_in_part(lent.as_slice(), offset)
     }
 
     /// Reads as many elements from the start of the slice as it and `buf` hold, and returns their number.
     ///
-    /// Elements of 2, 4 or 8 bytes are each read by one load, if the slice's host address is aligned to their size.
+    /// Elements of 2, 4 or 8 bytes are each read by one load, if the slice's host address is aligned to their size. If the memory
+    /// faults, it is the number of those before that.
     pub fn copy_to<T: ByteValued>(&self, buf: &mut [T]) -> usize {
         let count = elements::<T>(self.len()).min(buf.len());
         // No overflow: it is no more than `buf` has.
@@ -68,35 +80,50 @@ impl<B: BitmapSlice> VolatileSlice<'_, B> {
             for (index, element) in buf.iter_mut().take(count).enumerate() {
                 // SAFETY: `index < count`, so the element lies in the `size` bytes that are valid by `readable`,
                 // and any bytes are a `T`.
-                *element = unsafe { access::read(src.wrapping_add(index * size_of::<T>())) };
+                let value = unsafe { access::read(src.wrapping_add(index * size_of::<T>())) };
+                let Some(value) = value else { return index };
+                *element = value;
             }
-        } else {
-            // SAFETY: `size` bytes are valid by `readable`; `buf` has at least as many, and any bytes are a `T`.
-            unsafe { access::copy(buf.as_mut_ptr().cast(), src, size) };
+            return count;
         }
-        count
+        // SAFETY: `size` bytes are valid by `readable`; `buf` has at least as many, and any bytes are a `T`.
+        match unsafe { access::copy(buf.as_mut_ptr().cast(), src, size) } {
+            Ok(()) => count,
+            Err(fault) => elements::<T>(fault.completed()),
+        }
     }
 
     /// Writes as many elements to the start of the slice as it and `buf` hold, and marks them dirty.
     ///
     /// Elements of 2, 4 or 8 bytes are each written by one store, if the slice's host address is aligned to their size.
-    /// A read-only slice takes none.
+    /// A read-only slice takes none. If the memory faults, it is those before that, which are marked;
+    /// [`write_slice`](Self::write_slice) says so.
     pub fn copy_from<T: ByteValued>(&self, buf: &[T]) {
         let count = elements::<T>(self.len()).min(buf.len());
         // No overflow: it is no more than `buf` has.
         let size = count * size_of::<T>();
         let Some(dst) = self.writable(0, size) else { return };
+        let mut done = size;
         if one_by_one::<T>() {
             for (index, element) in buf.iter().take(count).enumerate() {
+                let to = dst.wrapping_add(index * size_of::<T>());
                 // SAFETY: `index < count`, so the element lies in the `size` bytes that are valid by `writable`,
                 // and `T` has no padding.
-                unsafe { access::write(dst.wrapping_add(index * size_of::<T>()), *element) };
+                if unsafe { access::write(to, *element) } {
+                    continue;
+                }
+                // SAFETY: as before.
+                if let Err(fault) = unsafe { access::write_again(to, *element) } {
+                    done = index * size_of::<T>() + fault.completed();
+                    break;
+                }
             }
         } else {
             // SAFETY: `size` bytes are valid by `writable`; `buf` has at least as many, without padding.
-            unsafe { access::copy(dst, buf.as_ptr().cast(), size) };
+            let result = unsafe { access::copy(dst, buf.as_ptr().cast(), size) };
+            done = result.map_or_else(Fault::completed, |()| size);
         }
-        self.bitmap().mark_dirty(0, size);
+        self.bitmap().mark_dirty(0, done);
     }
 }
 

@@ -270,9 +270,8 @@ impl ReadVolatileAt for [u8] {
         offset: u64,
     ) -> Result<usize> {
         let rest = &self[inside(offset, self.len())..];
-        let count = rest.len().min(buf.len());
-        buf.write_slice(&rest[..count], 0)?;
-        Ok(count)
+        // Short where the memory faults.
+        buf.write(&rest[..rest.len().min(buf.len())], 0)
     }
 }
 
@@ -309,15 +308,16 @@ impl<C: BitmapSlice> WriteVolatileAt for VolatileSlice<'_, C> {
     }
 }
 
-/// Copies as many bytes as both hold.
+/// Copies as many bytes as both hold, or as come before a fault.
 fn copy<A: BitmapSlice, B: BitmapSlice>(
     from: &VolatileSlice<'_, A>,
     to: &VolatileSlice<'_, B>,
 ) -> Result<usize> {
-    let count = from.len().min(to.len());
-    if count != 0 && to.is_read_only() {
-        return Err(Error::NotWritable);
+    match from.try_copy_to_volatile_slice(to.clone()) {
+        // Not if they overlap and were copied downwards, when it is the last that were done.
+        Err(Error::Faulted { addr, completed, .. }) if addr == completed && completed != 0 => {
+            Ok(completed)
+        }
+        result => result,
     }
-    from.copy_to_volatile_slice(to.clone());
-    Ok(count)
 }

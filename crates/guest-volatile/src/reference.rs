@@ -9,6 +9,7 @@ use core::ptr::NonNull;
 use crate::access;
 use crate::bitmap::BitmapSlice;
 use crate::byte_valued::ByteValued;
+use crate::error::{Fault, Result};
 use crate::pointer::{HostPtr, HostPtrMut};
 use crate::slice::{MmapInfo, VolatileSlice};
 
@@ -128,18 +129,79 @@ impl<'a, T: ByteValued, B: BitmapSlice> VolatileRef<'a, T, B> {
     }
 
     /// Writes the object, and marks it dirty. 1, 2, 4 or 8 bytes, aligned on the host, by one store.
+    ///
+    /// If the memory faults, which only a program that [recovers](crate#features) lives to see, what cannot be written is dropped;
+    /// [`try_store`](Self::try_store) says so.
     #[inline(always)]
     pub fn store(&self, v: T) {
+        let _ = self.try_store(v);
+    }
+
+    /// As [`store`](Self::store), with an answer.
+    ///
+    /// # Errors
+    ///
+    /// [`Faulted`](crate::Error::Faulted), if the memory cannot be reached: what is before that has been written, and marked.
+    ///
+    /// ```
+    /// use guest_volatile::{VolatileMemory, VolatileSlice};
+    /// let mut ram = [0u8; 16];
+    /// let memory = VolatileSlice::from(&mut ram[..]);
+    /// memory.get_ref::<u16>(2)?.try_store(7)?;
+    /// # Ok::<(), guest_volatile::Error>(())
+    /// ```
+    #[inline(always)]
+    pub fn try_store(&self, v: T) -> Result<()> {
         // SAFETY: by the type's invariant; `T` has no padding.
-        unsafe { access::write(self.addr.as_ptr(), v) };
-        self.bitmap.mark_dirty(0, size_of::<T>());
+        if unsafe { access::write(self.addr.as_ptr(), v) } {
+            self.bitmap.mark_dirty(0, size_of::<T>());
+            return Ok(());
+        }
+        self.clone().store_again(v)
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn store_again(self, v: T) -> Result<()> {
+        // SAFETY: by the type's invariant; `T` has no padding.
+        let result = unsafe { access::write_again(self.addr.as_ptr(), v) };
+        let count = result.map_or_else(Fault::completed, |()| size_of::<T>());
+        if count != 0 {
+            self.bitmap.mark_dirty(0, count);
+        }
+        result.map_err(|fault| fault.at(0))
     }
 
     /// Reads the object. 1, 2, 4 or 8 bytes, aligned on the host, by one load.
+    ///
+    /// If the memory faults, which only a program that [recovers](crate#features) lives to see, it is all zeroes;
+    /// [`try_load`](Self::try_load) says so.
     #[inline(always)]
     pub fn load(&self) -> T {
+        self.try_load().unwrap_or_else(|_| T::zeroed())
+    }
+
+    /// As [`load`](Self::load), with an answer.
+    ///
+    /// # Errors
+    ///
+    /// [`Faulted`](crate::Error::Faulted), if the memory cannot be reached.
+    ///
+    /// ```
+    /// use guest_volatile::{VolatileMemory, VolatileSlice};
+    /// let mut ram = [1u8; 16];
+    /// let memory = VolatileSlice::from(&mut ram[..]);
+    /// assert_eq!(memory.get_ref::<u16>(2)?.try_load()?, 0x101);
+    /// # Ok::<(), guest_volatile::Error>(())
+    /// ```
+    #[inline(always)]
+    pub fn try_load(&self) -> Result<T> {
         // SAFETY: by the type's invariant; any bytes are a `T`.
-        unsafe { access::read(self.addr.as_ptr()) }
+        match unsafe { access::read(self.addr.as_ptr()) } {
+            Some(value) => Ok(value),
+            // SAFETY: as before.
+            None => unsafe { access::read_again(self.addr.as_ptr()) }.map_err(|fault| fault.at(0)),
+        }
     }
 
     /// The bytes of the object.

@@ -239,7 +239,8 @@ impl<B: BitmapSlice> VolatileSlice<'_, B> {
             return Ok(0);
         }
         // A slice of its own for each call: a source may move the one it gets along as it fills it.
-        let count = list::retry(|| src.read_volatile(&mut target.clone()))?;
+        let count = list::retry(|| src.read_volatile(&mut target.clone()))
+            .map_err(|error| error.further(offset))?;
         // A source may lie about its count.
         Ok(count.min(target.len()))
     }
@@ -259,6 +260,7 @@ impl<B: BitmapSlice> VolatileSlice<'_, B> {
             return Ok(());
         }
         src.read_exact_vectored_volatile(&mut [self.subslice(offset, count)?])
+            .map_err(|error| error.further(offset))
     }
 
     /// Writes once to `dst` from the bytes from `offset` on, `count` or as many as there are, and returns how
@@ -278,7 +280,8 @@ impl<B: BitmapSlice> VolatileSlice<'_, B> {
         if source.is_empty() {
             return Ok(0);
         }
-        let count = list::retry(|| dst.write_volatile(&source))?;
+        let count =
+            list::retry(|| dst.write_volatile(&source)).map_err(|error| error.further(offset))?;
         Ok(count.min(source.len()))
     }
 
@@ -305,15 +308,16 @@ impl<B: BitmapSlice> VolatileSlice<'_, B> {
             return Ok(());
         }
         dst.write_all_vectored_volatile(&mut [self.subslice(offset, count)?])
+            .map_err(|error| error.further(offset))
     }
 }
 
 impl ReadVolatile for &[u8] {
     fn read_volatile<B: BitmapSlice>(&mut self, buf: &mut VolatileSlice<'_, B>) -> Result<usize> {
         let count = buf.len().min(self.len());
-        let (now, later) = self.split_at(count);
-        buf.write_slice(now, 0)?;
-        *self = later;
+        // Short where the memory faults: what follows is not taken from the source.
+        let count = buf.write(&self[..count], 0)?;
+        *self = &self[count..];
         Ok(count)
     }
 }
@@ -321,10 +325,11 @@ impl ReadVolatile for &[u8] {
 impl WriteVolatile for &mut [u8] {
     fn write_volatile<B: BitmapSlice>(&mut self, buf: &VolatileSlice<'_, B>) -> Result<usize> {
         let count = buf.len().min(self.len());
-        let (now, later) = core::mem::take(self).split_at_mut(count);
-        *self = later;
-        buf.read_slice(now, 0)?;
-        Ok(count)
+        let all = core::mem::take(self);
+        // Short where the memory faults: what follows is still to be filled.
+        let result = buf.read(&mut all[..count], 0);
+        *self = &mut all[*result.as_ref().unwrap_or(&0)..];
+        result
     }
 }
 
@@ -333,7 +338,10 @@ impl WriteVolatile for Vec<u8> {
     fn write_volatile<B: BitmapSlice>(&mut self, buf: &VolatileSlice<'_, B>) -> Result<usize> {
         let start = self.len();
         self.resize(start + buf.len(), 0);
-        buf.read(&mut self[start..], 0)
+        let result = buf.read(&mut self[start..], 0);
+        // Short where the memory faults.
+        self.truncate(start + result.as_ref().unwrap_or(&0));
+        result
     }
 }
 

@@ -25,7 +25,7 @@ fn overlapping_copies_are_those_of_memmove() {
             let base = memory.as_mut_ptr();
             let (src, dst) = (base.wrapping_add(START), base.wrapping_add(start));
             // SAFETY: both ranges lie in the test's own array.
-            unsafe { copy_overlapping(dst, src, len) };
+            unsafe { copy_overlapping(dst, src, len) }.unwrap();
             assert!(memory == model, "{len} bytes from {START} to {start}");
         }
     }
@@ -36,7 +36,7 @@ fn a_copy_to_its_own_place_changes_nothing() {
     let mut memory = counting();
     let base = memory.as_mut_ptr();
     // SAFETY: the range is the test's own array.
-    unsafe { copy_overlapping(base, base, ROOM) };
+    unsafe { copy_overlapping(base, base, ROOM) }.unwrap();
     assert!(memory == counting());
 }
 
@@ -45,12 +45,12 @@ fn object<const N: usize>() {
     for offset in [START, START + 1] {
         let source = counting();
         // SAFETY: the object lies in the test's own array.
-        let value = unsafe { read::<[u8; N]>(source.as_ptr().wrapping_add(offset)) };
+        let value = unsafe { read::<[u8; N]>(source.as_ptr().wrapping_add(offset)) }.unwrap();
         assert_eq!(value, source[offset..offset + N]);
 
         let mut target = [0xee; ROOM];
         // SAFETY: as before.
-        unsafe { write(target.as_mut_ptr().wrapping_add(offset), value) };
+        assert!(unsafe { write(target.as_mut_ptr().wrapping_add(offset), value) });
         let mut model = [0xee; ROOM];
         model[offset..offset + N].copy_from_slice(&value);
         assert!(target == model, "an object of {N} bytes at {offset}");

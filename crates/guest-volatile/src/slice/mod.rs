@@ -9,7 +9,7 @@ pub use def::{MmapInfo, VolatileSlice};
 
 use crate::access;
 use crate::bitmap::BitmapSlice;
-use crate::error::{Error, Result};
+use crate::error::{Error, Fault, Result};
 
 impl<'a, B: BitmapSlice> VolatileSlice<'a, B> {
     /// Splits the slice into the first `mid` bytes and the rest.
@@ -55,11 +55,15 @@ impl<'a, B: BitmapSlice> VolatileSlice<'a, B> {
     ///
     /// # Errors
     ///
-    /// [`OutOfBounds`](Error::OutOfBounds) if there is no byte at `offset`, and `buf` is not empty.
+    /// [`OutOfBounds`](Error::OutOfBounds) if there is no byte at `offset`, and `buf` is not empty;
+    /// [`Faulted`](Error::Faulted) if the first byte cannot be reached.
     #[inline]
     pub fn read(&self, buf: &mut [u8], offset: usize) -> Result<usize> {
         let from = self.up_to(offset, buf.len())?;
-        from.fill_buffer(buf)
+        match from.fill_buffer(buf) {
+            Err(error) => error.or_part(offset),
+            all => all,
+        }
     }
 
     /// Writes bytes of `buf` from `offset` on, as many as there is room for, and returns their number.
@@ -70,11 +74,15 @@ impl<'a, B: BitmapSlice> VolatileSlice<'a, B> {
     /// # Errors
     ///
     /// [`OutOfBounds`](Error::OutOfBounds) if there is no byte at `offset`, and `buf` is not empty;
-    /// [`NotWritable`](Error::NotWritable) if the slice is read-only.
+    /// [`NotWritable`](Error::NotWritable) if the slice is read-only; [`Faulted`](Error::Faulted) if the first byte cannot be
+    /// reached.
     #[inline]
     pub fn write(&self, buf: &[u8], offset: usize) -> Result<usize> {
         let to = self.up_to(offset, buf.len())?;
-        to.take_buffer(buf)
+        match to.take_buffer(buf) {
+            Err(error) => error.or_part(offset),
+            all => all,
+        }
     }
 
     /// Reads `buf.len()` bytes from `offset` on.
@@ -82,14 +90,16 @@ impl<'a, B: BitmapSlice> VolatileSlice<'a, B> {
     /// # Errors
     ///
     /// As [`read`](Self::read), and [`PartialBuffer`](Error::PartialBuffer) if there are fewer bytes:
-    /// those that are there have been read.
+    /// those that are there have been read. So have those before the one that [`Faulted`](Error::Faulted).
     #[inline]
     pub fn read_slice(&self, buf: &mut [u8], offset: usize) -> Result<()> {
         if let Some(src) = self.readable(offset, buf.len()) {
             // SAFETY: `readable` gave the address of `buf.len()` valid bytes. The target is an exclusive borrow,
             // so by the meaning of valid it does not overlap them.
-            unsafe { access::copy(buf.as_mut_ptr(), src, buf.len()) };
-            return Ok(());
+            return match unsafe { access::copy(buf.as_mut_ptr(), src, buf.len()) } {
+                Ok(()) => Ok(()),
+                Err(fault) => Err(fault.at(offset)),
+            };
         }
         self.clone().read_slice_in_part(buf, offset)
     }
@@ -99,17 +109,32 @@ impl<'a, B: BitmapSlice> VolatileSlice<'a, B> {
     /// # Errors
     ///
     /// As [`write`](Self::write), and [`PartialBuffer`](Error::PartialBuffer) if there is less room:
-    /// as much as fits has been written. [`write_whole`](Self::write_whole) writes nothing then.
+    /// as much as fits has been written. [`write_whole`](Self::write_whole) writes nothing then. What lies before a byte that
+    /// [`Faulted`](Error::Faulted) has been written, too.
     #[inline]
     pub fn write_slice(&self, buf: &[u8], offset: usize) -> Result<()> {
         if let Some(dst) = self.writable(offset, buf.len()) {
             // SAFETY: `writable` gave the address of `buf.len()` valid bytes. The source is a shared borrow,
             // so by the meaning of valid it does not overlap them.
-            unsafe { access::copy(dst, buf.as_ptr(), buf.len()) };
-            self.bitmap().mark_dirty(offset, buf.len());
-            return Ok(());
+            return match unsafe { access::copy(dst, buf.as_ptr(), buf.len()) } {
+                Ok(()) => {
+                    self.bitmap().mark_dirty(offset, buf.len());
+                    Ok(())
+                }
+                Err(fault) => Err(self.clone().faulted(offset, fault)),
+            };
         }
         self.clone().write_slice_in_part(buf, offset)
+    }
+
+    /// The error of a write at `offset` that faulted, when what it wrote is marked.
+    #[cold]
+    #[inline(never)]
+    pub(crate) fn faulted(self, offset: usize, fault: Fault) -> Error {
+        if fault.completed() != 0 {
+            self.bitmap().mark_dirty(offset, fault.completed());
+        }
+        fault.at(offset)
     }
 
     // By value, like all that is off the common path: what is lent must lie in memory, a copy stays in registers.
@@ -117,15 +142,21 @@ impl<'a, B: BitmapSlice> VolatileSlice<'a, B> {
     #[cold]
     #[inline(never)]
     fn read_slice_in_part(self, buf: &mut [u8], offset: usize) -> Result<()> {
-        let completed = self.read(buf, offset)?;
-        complete(buf.len(), completed)
+        let from = self.up_to(offset, buf.len())?;
+        match from.fill_buffer(buf) {
+            Ok(completed) => complete(buf.len(), completed),
+            Err(error) => Err(error.further(offset)),
+        }
     }
 
     #[cold]
     #[inline(never)]
     pub(crate) fn write_slice_in_part(self, buf: &[u8], offset: usize) -> Result<()> {
-        let completed = self.write(buf, offset)?;
-        complete(buf.len(), completed)
+        let to = self.up_to(offset, buf.len())?;
+        match to.take_buffer(buf) {
+            Ok(completed) => complete(buf.len(), completed),
+            Err(error) => Err(error.further(offset)),
+        }
     }
 
     /// Writes all of `buf` from `offset` on, or nothing.
@@ -138,20 +169,59 @@ impl<'a, B: BitmapSlice> VolatileSlice<'a, B> {
         if buf.is_empty() {
             return Ok(());
         }
-        self.subslice(offset, buf.len())?.take_buffer(buf).map(drop)
+        let to = self.subslice(offset, buf.len())?;
+        to.take_buffer(buf).map(drop).map_err(|error| error.further(offset))
     }
 
     /// Copies as many bytes as both slices hold to the start of `slice`, as `memmove(3)` does: the
     /// two may overlap.
     ///
-    /// What was written is marked in the bitmap of `slice`. A read-only `slice` takes nothing.
-    #[expect(clippy::needless_pass_by_value, reason = "the published shape; a slice is a view")]
+    /// What was written is marked in the bitmap of `slice`. A read-only `slice` takes nothing, and one that faults not all;
+    /// [`try_copy_to_volatile_slice`](Self::try_copy_to_volatile_slice) says so.
     pub fn copy_to_volatile_slice<S: BitmapSlice>(&self, slice: VolatileSlice<'_, S>) {
+        let _ = self.try_copy_to_volatile_slice(slice);
+    }
+
+    /// As [`copy_to_volatile_slice`](Self::copy_to_volatile_slice), with an answer: the number of bytes.
+    ///
+    /// # Errors
+    ///
+    /// [`NotWritable`](Error::NotWritable) if `slice` is read-only; [`Faulted`](Error::Faulted) if the memory cannot be reached, with
+    /// the offset in this slice where it was to be read, in `slice` where it was to be written.
+    ///
+    /// ```
+    /// use guest_volatile::VolatileSlice;
+    /// let (mut low, mut high) = (*b"abcd", [0u8; 3]);
+    /// let (low, high) = (VolatileSlice::from(&mut low[..]), VolatileSlice::from(&mut high[..]));
+    /// assert_eq!(low.try_copy_to_volatile_slice(high)?, 3);
+    /// assert!(low.try_copy_to_volatile_slice(high.read_only()).is_err());
+    /// # Ok::<(), guest_volatile::Error>(())
+    /// ```
+    #[expect(clippy::needless_pass_by_value, reason = "the published shape; a slice is a view")]
+    pub fn try_copy_to_volatile_slice<S: BitmapSlice>(
+        &self,
+        slice: VolatileSlice<'_, S>,
+    ) -> Result<usize> {
         let count = self.len().min(slice.len());
-        if let (Some(src), Some(dst)) = (self.readable(0, count), slice.writable(0, count)) {
-            // SAFETY: `count` bytes are valid at both, by `readable` and `writable`.
-            unsafe { access::copy_overlapping(dst, src, count) };
-            slice.bitmap().mark_dirty(0, count);
+        if count == 0 {
+            return Ok(0);
+        }
+        let src = self.readable(0, count).ok_or(Error::NotReadable)?;
+        let dst = slice.writable(0, count).ok_or(Error::NotWritable)?;
+        // SAFETY: `count` bytes are valid at both, by `readable` and `writable`.
+        match unsafe { access::copy_overlapping(dst, src, count) } {
+            Ok(()) => {
+                slice.bitmap().mark_dirty(0, count);
+                Ok(count)
+            }
+            Err(fault) if access::goes_downwards(dst, src, count) => {
+                let completed = fault.completed();
+                // No overflow: fewer than all were done.
+                let left = count - completed;
+                slice.bitmap().mark_dirty(left, completed);
+                Err(Error::Faulted { addr: left - 1, completed, access: fault.access() })
+            }
+            Err(fault) => Err(slice.clone().faulted(0, fault)),
         }
     }
 
@@ -162,8 +232,10 @@ impl<'a, B: BitmapSlice> VolatileSlice<'a, B> {
         let src = self.readable(0, count).ok_or(Error::NotReadable)?;
         // SAFETY: `readable` gave the address of `count` valid bytes; `buf` is an exclusive borrow of at least as many,
         // which by the meaning of valid does not overlap them.
-        unsafe { access::copy(buf.as_mut_ptr(), src, count) };
-        Ok(count)
+        match unsafe { access::copy(buf.as_mut_ptr(), src, count) } {
+            Ok(()) => Ok(count),
+            Err(fault) => Err(fault.at(0)),
+        }
     }
 
     /// Writes the whole slice from the start of `buf`, which is not shorter, and marks it.
@@ -176,9 +248,13 @@ impl<'a, B: BitmapSlice> VolatileSlice<'a, B> {
         let dst = self.writable(0, count).ok_or(Error::NotWritable)?;
         // SAFETY: `writable` gave the address of `count` valid bytes; `buf` is a shared borrow of at least as many,
         // which by the meaning of valid does not overlap them.
-        unsafe { access::copy(dst, buf.as_ptr(), count) };
-        self.bitmap().mark_dirty(0, count);
-        Ok(count)
+        match unsafe { access::copy(dst, buf.as_ptr(), count) } {
+            Ok(()) => {
+                self.bitmap().mark_dirty(0, count);
+                Ok(count)
+            }
+            Err(fault) => Err(self.clone().faulted(0, fault)),
+        }
     }
 }
 

@@ -3,8 +3,25 @@
 //! Each platform's room has the same functions. `load*` and `store*` are one access of their width, where the
 //! address is aligned to it or the target does unaligned accesses whole, and a register is as wide.
 //! `copy_forward` and `copy_backward` move each byte exactly once, and a length of 1, 2, 4 or 8 bytes with
-//! both addresses aligned to it by one such load and store. The compiler can neither tear, repeat,
-//! merge nor leave out any of them.
+//! both addresses aligned to it by one such load and store. The `atomic_*` are the instructions of atomics. The compiler can neither
+//! tear, repeat, merge nor leave out any of them.
+//!
+//! All of them may fault, and say so, where the platform's room has [`RECOVERS`]: then somebody has to be there who takes the signal, which is
+//! the public room `fault`. An access that faulted is begun again to see how far it comes, so bytes before that may be accessed twice; of
+//! what was read twice the first is thrown away.
+
+/// Where in an object a word of it lies: a constant, so that it is a part of the instruction.
+pub(crate) trait Offset {
+    /// In bytes, from the object's start.
+    const BYTES: usize;
+}
+
+/// At the start.
+pub(crate) struct Start;
+
+impl Offset for Start {
+    const BYTES: usize = 0;
+}
 
 // With registers of 16 bytes, which a kernel's target has not, and pointers that fill a register.
 #[cfg(all(

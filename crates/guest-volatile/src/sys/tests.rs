@@ -38,12 +38,12 @@ macro_rules! width {
             for offset in GUARD..GUARD + 16 {
                 let bytes: [u8; SIZE] = core::array::from_fn(|index| pattern(offset + index));
                 // SAFETY: the value lies in the test's own array.
-                let value = unsafe { engine::$load(source.0[offset..].as_ptr()) };
+                let value = unsafe { engine::$load::<Start>(&mut source.0[offset..].as_ptr()) };
                 assert_eq!(value, <$int>::from_ne_bytes(bytes), "load at {offset}");
 
                 let mut target = Aligned::filled(|_| BACKGROUND);
                 // SAFETY: as before.
-                unsafe { engine::$store(target.0[offset..].as_mut_ptr(), value) };
+                assert!(unsafe { engine::$store::<Start>(target.0[offset..].as_mut_ptr(), value) });
                 let mut model = [BACKGROUND; ROOM];
                 model[offset..offset + SIZE].copy_from_slice(&bytes);
                 assert!(target.0 == model, "store at {offset}");
@@ -57,10 +57,14 @@ macro_rules! engine {
         mod $engine {
             #![expect(unsafe_code, reason = "calls the engine on memory of the test")]
 
+            use super::super::Start;
             use super::super::$engine as engine;
             use super::*;
+            use crate::error::Fault;
 
-            fn copies_exactly(copy: unsafe fn(*mut u8, *const u8, usize)) {
+            type Copy = unsafe fn(*mut u8, *const u8, usize) -> Result<(), Fault>;
+
+            fn copies_exactly(copy: Copy) {
                 let source = Aligned::filled(pattern);
                 let mut target = Aligned::filled(|_| BACKGROUND);
                 for len in lengths() {
@@ -70,7 +74,7 @@ macro_rules! engine {
                         let src = source.0[from..].as_ptr();
                         let dst = target.0[start..].as_mut_ptr();
                         // SAFETY: `len` bytes lie in both arrays, which are the test's own.
-                        unsafe { copy(dst, src, len) };
+                        unsafe { copy(dst, src, len) }.unwrap();
                         assert_eq!(target.0[start..end], source.0[from..from + len], "{from} {to}");
                         let around = [&target.0[start - GUARD..start], &target.0[end..end + GUARD]];
                         assert_eq!(around, [&[BACKGROUND; GUARD]; 2], "around {len} {from} {to}");
@@ -99,7 +103,7 @@ macro_rules! engine {
                         let dst = memory.0[GUARD..].as_mut_ptr();
                         let src = dst.wrapping_add(shift);
                         // SAFETY: both ranges lie in the test's own array.
-                        unsafe { engine::copy_forward(dst, src, len) };
+                        unsafe { engine::copy_forward_near(dst, src, len) }.unwrap();
                         assert!(memory == model, "{len} bytes down by {shift}");
                     }
                 }
@@ -115,7 +119,7 @@ macro_rules! engine {
                         let src = memory.0[GUARD..].as_mut_ptr();
                         let dst = src.wrapping_add(shift);
                         // SAFETY: both ranges lie in the test's own array.
-                        unsafe { engine::copy_backward(dst, src, len) };
+                        unsafe { engine::copy_backward(dst, src, len) }.unwrap();
                         assert!(memory == model, "{len} bytes up by {shift}");
                     }
                 }
@@ -131,10 +135,12 @@ macro_rules! engine {
                 let source = Aligned::filled(pattern);
                 for offset in GUARD..GUARD + 16 {
                     let mut target = Aligned::filled(|_| BACKGROUND);
+                    let mut src = source.0[offset..].as_ptr();
                     // SAFETY: the value lies in the test's own array.
-                    let value = unsafe { engine::load16(source.0[offset..].as_ptr()) };
+                    let value = unsafe { engine::load16::<Start>(&mut src) };
+                    let dst = target.0[offset..].as_mut_ptr();
                     // SAFETY: as before.
-                    unsafe { engine::store16(target.0[offset..].as_mut_ptr(), value) };
+                    assert!(unsafe { engine::store16::<Start>(dst, value) });
                     let mut model = [BACKGROUND; ROOM];
                     model[offset..offset + 16].copy_from_slice(&source.0[offset..offset + 16]);
                     assert!(target.0 == model, "at {offset}");

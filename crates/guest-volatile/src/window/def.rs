@@ -20,7 +20,7 @@ pub(super) type View<'a, O, P> = VolatileSlice<'a, BS<'a, <P as SliceOf<O>>::B>>
 /// device works in again and again: a ring, a header, a buffer. An access takes an offset in it, compares it with the length,
 /// which stands beside the address, and that is all: the owner is looked at only to mark what was written.
 ///
-/// An access moves all its bytes or none (no bytes can be moved anywhere), and an error is one byte, so that a result stays in registers. For what is not here,
+/// An access moves all its bytes or none (no bytes can be moved anywhere), unless the memory faults, and an error is one byte, so that a result stays in registers. For what is not here,
 /// such as streams and pointers, there is [`as_volatile_slice`](Self::as_volatile_slice).
 ///
 /// ```

@@ -4,13 +4,14 @@
 
 mod def;
 
+use core::hint::black_box;
 use core::sync::atomic::Ordering;
 
 pub use def::OwnedWindow;
 use def::View;
 
 use crate::access;
-use crate::atomic::{AtomicAccess, AtomicUpdate};
+use crate::atomic_integer::{AtomicAccess, AtomicUpdate};
 use crate::byte_valued::ByteValued;
 use crate::error::{Error, Result as VolatileResult, WindowError};
 use crate::owned::SliceOf;
@@ -25,12 +26,20 @@ impl<O, P> OwnedWindow<O, P> {
     ///
     /// # Errors
     ///
-    /// [`OutOfBounds`](WindowError::OutOfBounds) unless all its bytes lie inside.
+    /// [`OutOfBounds`](WindowError::OutOfBounds) unless all its bytes lie inside, [`Faulted`](WindowError::Faulted) if they cannot be
+    /// reached.
     #[inline(always)]
     pub fn read_obj<T: ByteValued>(&self, offset: usize) -> Result<T> {
         match self.readable(offset, size_of::<T>()) {
             // SAFETY: `readable` gave the address of `size_of::<T>()` valid bytes, and any bytes are a `T`.
-            Some(src) => Ok(unsafe { access::read(src.as_ptr()) }),
+            Some(src) => match unsafe { access::read(src.as_ptr()) } {
+                Some(value) => Ok(value),
+                None => {
+                    // So that it is a branch that is not taken, and not one value chosen of two.
+                    black_box(());
+                    Err(WindowError::Faulted)
+                }
+            },
             // Nothing can be read anywhere.
             None if size_of::<T>() == 0 => Ok(T::zeroed()),
             None => Err(WindowError::OutOfBounds),
@@ -42,14 +51,17 @@ impl<O, P> OwnedWindow<O, P> {
     /// # Errors
     ///
     /// [`OutOfBounds`](WindowError::OutOfBounds) unless all the bytes lie inside; none has been read then.
+    /// [`Faulted`](WindowError::Faulted) if they cannot all be reached; what lies before the first that cannot has been read.
     #[inline]
     pub fn read_slice(&self, buf: &mut [u8], offset: usize) -> Result<()> {
         match self.readable(offset, buf.len()) {
             Some(src) => {
                 // SAFETY: `readable` gave the address of `buf.len()` valid bytes. The target is an exclusive borrow, so by the
                 // meaning of valid it does not overlap them.
-                unsafe { access::copy(buf.as_mut_ptr(), src.as_ptr(), buf.len()) };
-                Ok(())
+                match unsafe { access::copy(buf.as_mut_ptr(), src.as_ptr(), buf.len()) } {
+                    Ok(()) => Ok(()),
+                    Err(_) => Err(WindowError::Faulted),
+                }
             }
             None if buf.is_empty() => Ok(()),
             None => Err(WindowError::OutOfBounds),
@@ -67,14 +79,17 @@ impl<O, P: SliceOf<O>> OwnedWindow<O, P> {
     ///
     /// [`OutOfBounds`](WindowError::OutOfBounds) unless all its bytes lie inside,
     /// [`NotWritable`](WindowError::NotWritable) if the window is read-only; nothing has been written then.
+    /// [`Faulted`](WindowError::Faulted) if they cannot all be reached; what lies before the first that cannot has been written.
     #[inline(always)]
     pub fn write_obj<T: ByteValued>(&self, value: T, offset: usize) -> Result<()> {
         match self.writable(offset, size_of::<T>()) {
             Some(dst) => {
                 // SAFETY: `writable` gave the address of `size_of::<T>()` valid, writable bytes, and `T` has no padding.
-                unsafe { access::write(dst.as_ptr(), value) };
-                self.mark(offset, size_of::<T>());
-                Ok(())
+                if unsafe { access::write(dst.as_ptr(), value) } {
+                    self.mark(offset, size_of::<T>());
+                    return Ok(());
+                }
+                self.write_obj_again(value, offset)
             }
             None if size_of::<T>() == 0 => Ok(()),
             None => Err(self.refusal(offset, size_of::<T>())),
@@ -86,16 +101,20 @@ impl<O, P: SliceOf<O>> OwnedWindow<O, P> {
     ///
     /// # Errors
     ///
-    /// As [`write_obj`](Self::write_obj): it writes all, or nothing.
+    /// As [`write_obj`](Self::write_obj): it writes all or nothing, if it does not fault.
     #[inline]
     pub fn write_slice(&self, buf: &[u8], offset: usize) -> Result<()> {
         match self.writable(offset, buf.len()) {
             Some(dst) => {
                 // SAFETY: `writable` gave the address of `buf.len()` valid, writable bytes. The source is a shared borrow, so by
                 // the meaning of valid it does not overlap them.
-                unsafe { access::copy(dst.as_ptr(), buf.as_ptr(), buf.len()) };
-                self.mark(offset, buf.len());
-                Ok(())
+                match unsafe { access::copy(dst.as_ptr(), buf.as_ptr(), buf.len()) } {
+                    Ok(()) => {
+                        self.mark(offset, buf.len());
+                        Ok(())
+                    }
+                    Err(_) => self.write_again(buf, offset),
+                }
             }
             None if buf.is_empty() => Ok(()),
             None => Err(self.refusal(offset, buf.len())),
@@ -108,7 +127,8 @@ impl<O, P: SliceOf<O>> OwnedWindow<O, P> {
     ///
     /// [`OutOfBounds`](WindowError::OutOfBounds) unless all its bytes lie inside,
     /// [`Misaligned`](WindowError::Misaligned) unless its host address is aligned to its size,
-    /// [`InvalidOrdering`](WindowError::InvalidOrdering) for `Release` and `AcqRel`.
+    /// [`InvalidOrdering`](WindowError::InvalidOrdering) for `Release` and `AcqRel`, [`Faulted`](WindowError::Faulted) if they cannot
+    /// be reached.
     #[inline(always)]
     pub fn load<T: AtomicAccess>(&self, offset: usize, order: Ordering) -> Result<T> {
         self.whole(self.to_load(offset, size_of::<T::A>()), offset, move |slice, at| {
@@ -228,9 +248,25 @@ impl<O, P: SliceOf<O>> OwnedWindow<O, P> {
             Error::NotWritable => WindowError::NotWritable,
             Error::Misaligned { .. } => WindowError::Misaligned,
             Error::InvalidOrdering(_) => WindowError::InvalidOrdering,
+            Error::Faulted { .. } => WindowError::Faulted,
             // All the rest is about where it lies.
             _ => WindowError::OutOfBounds,
         })
+    }
+
+    /// Writes an object that faulted, and lies inside, once more, to mark what goes.
+    #[cold]
+    #[inline(never)]
+    fn write_obj_again<T: ByteValued>(&self, value: T, offset: usize) -> Result<()> {
+        self.write_again(value.as_slice(), offset)
+    }
+
+    /// Writes what faulted, and lies inside, once more, to mark what goes.
+    #[cold]
+    #[inline(never)]
+    fn write_again(&self, buf: &[u8], offset: usize) -> Result<()> {
+        let result = self.as_volatile_slice().write_slice(buf, offset);
+        result.map_err(|_| WindowError::Faulted)
     }
 
     /// Why `count` bytes at `offset` may not be written.
