@@ -38,11 +38,12 @@
 //! - Memory stays mapped as long as a region, a map that has it, or a slice of it lives.
 //! - What the protection forbids is an error, not a signal. `MAP_FIXED` is refused: no mapping but a span's own is ever replaced.
 //! - A mapping past the end of its file is refused, and so is one of huge pages that are not there, unless it is asked
-//!   for with `MAP_NORESERVE`. A file truncated *later* by another process is still a `SIGBUS`.
+//!   for with `MAP_NORESERVE`. A file truncated *later* by another process is an error of the access, too, in a program that has called
+//!   `fault::install` (feature `fault`, x86-64 Linux); else it is a `SIGBUS`.
 //!
 //! # Features
 //!
-//! `rawfd` (default): streams over file descriptors into and out of guest memory.
+//! `rawfd` (default): streams over file descriptors into and out of guest memory. `fault`: faults of mapped memory as errors.
 
 // The order is the layer list: a room uses only rooms above it.
 mod error;
@@ -62,6 +63,8 @@ pub use builder::MmapRegionBuilder;
 pub use error::{Error as MmapRegionError, Result as MmapRegionResult};
 pub use guest_region::{FromRangesError, GuestRegionMmap};
 pub use guest_volatile::NewBitmap;
+#[cfg(feature = "fault")]
+pub use guest_volatile::fault;
 pub use leaks::leaked_bytes;
 pub use placement::{Placement, Wish};
 pub use region::MmapRegion;
