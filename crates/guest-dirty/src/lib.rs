@@ -132,7 +132,7 @@
 //!
 //! # What it costs
 //!
-//! A mark of a page that is dirty already is 24 instructions, none of them locked. Other marks are one locked instruction for each
+//! A mark of a page that is dirty already is 25 instructions, none of them locked. Other marks are one locked instruction for each
 //! 64 pages that they touch, and one for the summary. A harvest is a load for each 4096 pages, and a locked instruction for
 //! each 64 that have bits; if it has any, the fence (a system call, and an interrupt for every CPU that runs a thread
 //! of the process). To make a bitmap is one system call.
