@@ -34,7 +34,7 @@ pub const DEFAULT_PAGE_SIZE: NonZeroUsize = NonZeroUsize::new(0x1000).expect("4 
 ///
 /// # Invariants
 ///
-/// `bits` are those of `pages`, no more and no fewer, and `discipline` lets marks look at [joined](Discipline::join) offsets only where `pages` can be looked at.
+/// `bits` are those of `pages`, no more and no fewer, and `discipline` lets marks look at joined offsets only where `pages` can be looked at.
 pub struct AtomicBitmap {
     pages: Pages,
     bits: Words,

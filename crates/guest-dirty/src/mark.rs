@@ -10,7 +10,7 @@ impl AtomicBitmap {
     /// Marks the pages of `len` bytes from `start_addr` on, after they were written. A length of 0
     /// marks nothing.
     ///
-    /// Pages past the end cannot be marked; they leave an [`Overrun`] behind.
+    /// Pages past the end cannot be marked; they leave an [`Overrun`](crate::Overrun) behind.
     ///
     /// ```
     /// use guest_dirty::{AtomicBitmap, DEFAULT_PAGE_SIZE};
@@ -76,7 +76,7 @@ impl AtomicBitmap {
         }
     }
 
-    /// Marks page `index`. A page past the end leaves an [`Overrun`] behind.
+    /// Marks page `index`. A page past the end leaves an [`Overrun`](crate::Overrun) behind.
     pub fn set_bit(&self, index: usize) {
         Fence::light();
         match self.pages().one(index) {
