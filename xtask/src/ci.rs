@@ -156,14 +156,8 @@ const fn full(name: &'static str, says: &'static str, run: Run) -> Step {
 fn format(_: &Workspace) -> Result<Outcome> {
     let members = Call::cargo(["fmt", "--all", "--check"]).run();
     // These are no members, so `--all` does not reach them.
-    let others = [
-        no_std::CONSUMER,
-        compare::DEVICE,
-        OUTSIDE,
-        fuzz::MANIFEST,
-        races::MANIFEST,
-        daemon::OURS,
-    ];
+    let others =
+        [no_std::CONSUMER, compare::DEVICE, OUTSIDE, fuzz::MANIFEST, races::MANIFEST, daemon::OURS];
     let others =
         others.map(|manifest| Call::cargo(["fmt", "--check", "--manifest-path", manifest]).run());
     all_of([members].into_iter().chain(others))
