@@ -85,9 +85,9 @@ fn atomics(criterion: &mut Criterion, memory: &GuestMemoryMmap, slice: VolatileS
     });
 }
 
-/// Runs of bytes; reads beside `memcpy(3)`.
+/// Runs of bytes; reads beside `memcpy(3)`. They recover from faults: what that costs is the difference.
 fn copies(criterion: &mut Criterion, memory: &GuestMemoryMmap, slice: VolatileSlice<'_>) {
-    for (name, size) in [("100B", 100), ("4KiB", 4 << 10)] {
+    for (name, size) in [("64B", 64), ("100B", 100), ("4KiB", 4 << 10), ("1MiB", 1 << 20)] {
         let offsets = offsets(memory, size);
         let addresses: Vec<_> = offsets.iter().map(|&at| GuestAddress(at as u64)).collect();
         let mut memcpy = Copies::of(memory, &addresses, size);

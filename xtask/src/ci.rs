@@ -32,7 +32,7 @@ enum When {
 }
 
 /// All steps, in the order in which they run. Each is of use whether or not the others pass.
-const STEPS: [Step; 30] = [
+const STEPS: [Step; 31] = [
     always("format", "every source is formatted", format),
     always("layers", "crates and rooms point down, and are no longer than a room", layers::check),
     always("semantics", "every line of docs/semantics.md has its tests", |_| semantics::check()),
@@ -87,6 +87,7 @@ const STEPS: [Step; 30] = [
         loom::run(&workspace.target.display().to_string())
     }),
     full("link", "the benches link", link_benches),
+    full("recovery", "faults are errors, whatever linker and profile made the table", recovery),
     full("instructions", "hot operations take as many instructions as are kept", |workspace| {
         instructions::check(workspace, bench::PACKAGE)
     }),
@@ -230,6 +231,24 @@ fn benches(workspace: &Workspace) -> Result<Outcome> {
 fn link_benches(workspace: &Workspace) -> Result<Outcome> {
     Call::cargo(["bench", "-p", bench::PACKAGE, "--no-run"]).run()?;
     Ok(Outcome::ok(bench::count(workspace)))
+}
+
+/// The compiler's own linker, and the system's: one of them leaves out sections that nobody refers to, unless told.
+const LINKERS: [&str; 2] = ["-Clinker-features=+lld", "-Clinker-features=-lld"];
+
+/// Whether every instruction that may fault is still in its table when it was optimized, and linked.
+fn recovery(workspace: &Workspace) -> Result<Outcome> {
+    let target = workspace.target.join("recovery").display().to_string();
+    for linker in LINKERS {
+        for profile in ["release", "compare-fat", "compare-small"] {
+            Call::cargo(["test", "-p", "guest-volatile", "--all-features", "--test", "faults"])
+                .args(["--profile", profile])
+                .env("RUSTFLAGS", linker)
+                .env("CARGO_TARGET_DIR", &target)
+                .run()?;
+        }
+    }
+    Ok(Outcome::ok("2 linkers, 3 profiles"))
 }
 
 fn demonstration(_: &Workspace) -> Result<Outcome> {

@@ -24,8 +24,8 @@
 //! for a lifetime if, for all of that lifetime:
 //!
 //! - `len` is at most `isize::MAX`, and the range does not wrap around the address space;
-//! - the whole range is mapped, and reading it (*valid for reading*), or both reading and writing it (*valid for
-//!   writing*) by the CPU does not fault;
+//! - the whole range is mapped, for reading (*valid for reading*), or for both reading and writing (*valid for
+//!   writing*). An access may fault all the same, because the file behind it ends before, and never does anything but that;
 //! - no reference of Rust to any of its bytes is used, except of an exclusive borrow that was lent for
 //!   that lifetime;
 //! - whoever else accesses it — this crate from another thread, a guest's CPU, a device, the kernel — does so by
@@ -37,7 +37,8 @@
 //!
 //! It is a single instruction of its width where that is promised (1, 2, 4, 8 bytes, aligned on the host; 8 where
 //! a register holds as many), and a copy of each byte exactly once elsewhere. On x86-64 these are inline assembly, elsewhere volatile accesses of
-//! words; the compiler cannot tear, repeat, merge or drop them. What orders them against each other is said
+//! words; the compiler cannot tear, repeat, merge or drop them. Where the memory faults, on x86-64 Linux, it is an error of the access, if the program asked for that
+//! (feature `fault`). What orders them against each other is said
 //! in `docs/memory-model.md`: nothing, unless you use `load` and `store` with an ordering.
 //!
 //! # Features

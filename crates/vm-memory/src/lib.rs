@@ -105,6 +105,8 @@ pub use guest_memory::{
     GuestMemoryBackend, GuestUsize, MemoryRegionAddress, Permissions, Result as GuestMemoryResult,
 };
 pub use guest_volatile::AtomicInteger;
+#[cfg(feature = "fault")]
+pub use guest_volatile::fault;
 pub use io::{ReadVolatile, WriteVolatile};
 #[cfg(feature = "iommu")]
 pub use iommu::{Iommu, IommuMemory, Iotlb};

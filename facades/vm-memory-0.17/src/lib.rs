@@ -133,6 +133,8 @@ pub use guest_memory::{
     GuestUsize, MemoryRegionAddress, Result as GuestMemoryResult,
 };
 pub use guest_volatile::AtomicInteger;
+#[cfg(feature = "fault")]
+pub use guest_volatile::fault;
 pub use io::{ReadVolatile, WriteVolatile};
 #[cfg(feature = "backend-mmap")]
 pub use mmap::{GuestMemoryMmap, GuestRegionMmap, MmapRegion};

@@ -42,7 +42,7 @@ mod locked;
 pub(crate) use blocks::{copy_forward, quick_copy_forward};
 pub(crate) use downwards::{copy_backward, copy_forward_near};
 pub(crate) use locked::*;
-#[cfg(all(any(target_os = "linux", target_os = "android"), any(test, feature = "fault")))]
+#[cfg(all(any(target_os = "linux", target_os = "android"), feature = "fault"))]
 pub(crate) use table::table;
 
 /// Whether accesses say that they faulted, if somebody takes the signal.

@@ -53,7 +53,7 @@ macro_rules! aside {
 }
 
 /// The addresses at which the table of this binary starts and ends.
-#[cfg(all(any(target_os = "linux", target_os = "android"), any(test, feature = "fault")))]
+#[cfg(all(any(target_os = "linux", target_os = "android"), feature = "fault"))]
 pub(crate) fn table() -> [*const u8; 2] {
     let (start, stop);
     // SAFETY: it computes two addresses that the linker provides where a section of the name is, and touches neither memory nor
