@@ -1,7 +1,7 @@
 //! The device as vhost-user-backend wants it: features and configuration, memory that changes, queues that are kicked.
 
 use std::io;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use vhost::vhost_user::message::{VhostUserProtocolFeatures, VhostUserVirtioFeatures};
@@ -32,6 +32,8 @@ pub(crate) struct Device {
     memory: Current,
     memory_tables: AtomicU64,
     regions_most: AtomicU64,
+    /// Whether the front-end has gone, or was dropped.
+    is_over: AtomicBool,
 }
 
 impl Device {
@@ -48,7 +50,13 @@ impl Device {
         let disks = (0..options.queues).map(disk).collect::<io::Result<_>>()?;
         let memory = Current::new(Memory::new());
         let (memory_tables, regions_most) = Default::default();
-        Ok(Self { config, disks, memory, memory_tables, regions_most })
+        let is_over = AtomicBool::new(false);
+        Ok(Self { config, disks, memory, memory_tables, regions_most, is_over })
+    }
+
+    /// Ends all work on queues: whoever has the guest's memory may add to a ring for ever, also without a connection.
+    pub(crate) fn end(&self) {
+        self.is_over.store(true, Ordering::Relaxed);
     }
 
     /// What all queues did.
@@ -117,10 +125,8 @@ impl VhostUserBackend for Device {
         hand_on_log(&self.memory.memory(), &next)?;
         self.memory_tables.fetch_add(1, Ordering::Relaxed);
         self.regions_most.fetch_max(next.num_regions() as u64, Ordering::Relaxed);
-        // By the back-end crate's rule there is one writer, the thread of the connection.
-        if let Ok(guard) = self.memory.lock() {
-            guard.replace(Memory::clone(&next));
-        }
+        let guard = self.memory.lock().unwrap_or_else(PoisonError::into_inner);
+        guard.replace(Memory::clone(&next));
         Ok(())
     }
 
@@ -154,7 +160,7 @@ impl VhostUserBackend for Device {
             return Ok(());
         };
         let memory = self.memory.memory();
-        if let Err(stuck) = queue::work(&mut lock(disk), &memory, vring) {
+        if let Err(stuck) = queue::work(&mut lock(disk), &memory, vring, &self.is_over) {
             log::error!("queue {thread_id} is stuck: {stuck}");
         }
         Ok(())

@@ -1,6 +1,7 @@
 //! The work of one queue: chains from the available ring, through the disk, to the used ring.
 
 use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use vhost_user_backend::VringT as _;
 use virtio_queue::{Error as QueueError, Queue, QueueOwnedT as _, QueueT as _};
@@ -24,7 +25,7 @@ pub(crate) enum Stuck {
     Signal(std::io::Error),
 }
 
-/// Works until the queue is empty, or is stopped.
+/// Works until the queue is empty, or is stopped, or all is over.
 ///
 /// The lock of the queue is held for as long as a round takes: who stops the queue holds it next, and knows then that nothing
 /// is in flight.
@@ -32,19 +33,30 @@ pub(crate) enum Stuck {
 /// # Errors
 ///
 /// If the queue is broken. Chains that were taken before are used up.
-pub(crate) fn work(disk: &mut Disk, memory: &Memory, vring: &Vring) -> Result<(), Stuck> {
+pub(crate) fn work(
+    disk: &mut Disk,
+    memory: &Memory,
+    vring: &Vring,
+    is_over: &AtomicBool,
+) -> Result<(), Stuck> {
     let mut transfer = Transfer::new(memory);
-    let result = rounds(disk, &mut transfer, vring);
+    let result = rounds(disk, &mut transfer, vring, is_over);
     let stats = disk.stats();
     stats.wakeups += 1;
     stats.crossings += transfer.crossings();
     result
 }
 
-fn rounds(disk: &mut Disk, transfer: &mut Transfer<'_>, vring: &Vring) -> Result<(), Stuck> {
+fn rounds(
+    disk: &mut Disk,
+    transfer: &mut Transfer<'_>,
+    vring: &Vring,
+    is_over: &AtomicBool,
+) -> Result<(), Stuck> {
     loop {
         let mut state = vring.get_mut();
-        if !state.is_enabled() || !state.get_queue().ready() {
+        let is_stopped = !state.is_enabled() || !state.get_queue().ready();
+        if is_stopped || is_over.load(Ordering::Relaxed) {
             return Ok(());
         }
         let before = state.get_queue().next_used();

@@ -79,6 +79,7 @@ fn serve(device: &Arc<Device>, listener: &mut Listener) -> Result<(), Error> {
     let mut daemon = VhostUserDaemon::new("vhost-user".to_owned(), Arc::clone(device), memory)?;
     daemon.start(listener)?;
     let result = daemon.wait();
+    device.end();
     let (done, end) = mpsc::channel();
     thread::spawn(move || {
         drop(daemon);

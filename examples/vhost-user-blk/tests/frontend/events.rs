@@ -2,6 +2,7 @@
 
 use std::io::{PipeReader, PipeWriter, Write as _, pipe};
 use std::os::fd::{AsFd as _, BorrowedFd};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
@@ -85,4 +86,37 @@ fn a_call_that_nobody_reads_is_no_error_of_the_queue_s() {
     daemon.says("the driver cannot be told");
     drop(session);
     serves_the_next(&daemon);
+}
+
+#[test]
+fn a_front_end_that_goes_and_writes_on_is_served_no_more() {
+    let daemon = Daemon::start(&[]);
+    let session = Session::new(&daemon);
+    session.header(FLUSH, 0);
+    let Session { link, ram, mut rings } = session;
+    rings[0].put(&ram, 0, &chained(&[give(HEADER, 16), take(STATUS, 1)], 0));
+    let is_enough = AtomicBool::new(false);
+    thread::scope(|scope| {
+        let writer = scope.spawn(|| {
+            let ring = &mut rings[0];
+            while !is_enough.load(Ordering::Relaxed) {
+                while ring.added.wrapping_sub(ring.used_index(&ram)) < 48 {
+                    ring.add(&ram, 0);
+                }
+                ring.publish(&ram);
+                ring.kick();
+            }
+            ring.used_index(&ram)
+        });
+        thread::sleep(Duration::from_millis(50));
+        drop(link);
+        serves_the_next(&daemon);
+        let used = ram.read_u16(0x3002);
+        thread::sleep(Duration::from_millis(50));
+        is_enough.store(true, Ordering::Relaxed);
+        let last = writer.join().unwrap();
+        assert_ne!(used, 0, "it was never served");
+        assert_eq!(used, last);
+    });
+    assert!(!daemon.said().contains("left behind"));
 }
