@@ -21,3 +21,4 @@ mod chains;
 mod rings;
 mod events;
 mod log;
+mod noise;
