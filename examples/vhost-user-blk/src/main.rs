@@ -49,6 +49,11 @@ fn main() -> ExitCode {
         marks::lose_all();
     }
     server::raise_file_limit();
+    // A front-end that makes its files shorter under the mappings gets errors then, where it would end the daemon.
+    #[cfg(feature = "layers")]
+    if let Err(problem) = guest_volatile::fault::install() {
+        log::warn!("files that a front-end makes shorter will end this process: {problem}");
+    }
     match server::run(&options) {
         Ok(()) => ExitCode::SUCCESS,
         Err(problem) => {
