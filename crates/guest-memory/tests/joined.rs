@@ -105,10 +105,15 @@ const BASE: u64 = 0x10_0000;
 
 /// Regions of so many pages and such habits, one after the other, in the guest and here.
 fn neighbours(habits: &[(usize, Habit)]) -> Map {
+    neighbours_at(BASE, habits)
+}
+
+/// As [`neighbours`], from `base` on.
+fn neighbours_at(base: u64, habits: &[(usize, Habit)]) -> Map {
     let ram = Ram::new(habits.iter().map(|(count, _)| count).sum());
     let mut first = 0;
     let regions = habits.iter().map(|&(count, habit)| {
-        let at = BASE + (first * PAGE) as u64;
+        let at = base + (first * PAGE) as u64;
         let region = Pages { ram: ram.clone(), first, count, at, habit };
         first += count;
         region
@@ -227,11 +232,11 @@ fn an_old_map_keeps_the_memory_of_its_runs() {
     assert!(weak.upgrade().is_none());
 }
 
-/// The offset from `BASE` at which each region starts, as each of some bytes says that is in it, and whether it may be
+/// How far from `base`, where the first region is, the one starts that has the byte so far from it, and whether that may be
 /// written; `None` where there is no memory.
-fn look(memory: &Map, offset: usize) -> Option<(u64, bool)> {
-    let addr = GuestAddress(BASE.wrapping_add(offset as u64));
-    let found = memory.find_region(addr).map(|region| region.start_addr().0 - BASE);
+fn look(base: u64, memory: &Map, offset: usize) -> Option<(u64, bool)> {
+    let addr = GuestAddress(base.wrapping_add(offset as u64));
+    let found = memory.find_region(addr).map(|region| region.start_addr().0 - base);
     assert_eq!(memory.read_obj::<u8>(addr).is_ok(), found.is_some(), "{addr}");
     assert_eq!(memory.get_slice(addr, 1).is_ok(), found.is_some(), "{addr}");
     assert_eq!(memory.check_range(addr, 1), found.is_some(), "{addr}");
@@ -239,9 +244,12 @@ fn look(memory: &Map, offset: usize) -> Option<(u64, bool)> {
 }
 
 // All of it is one piece, for which one place stands: it ends where the memory does, and says of no address which region it is in.
-#[test]
-fn a_map_that_is_one_piece_has_its_regions_and_its_ends() {
-    let memory = neighbours(&[(2, Habit::Plain), (1, Habit::Plain), (3, Habit::Plain)]);
+#[rstest::rstest]
+#[case::few_places(0)]
+#[case::steps(BASE)]
+#[case::far_above(1 << 40)]
+fn a_map_that_is_one_piece_has_its_regions_and_its_ends(#[case] base: u64) {
+    let memory = neighbours_at(base, &[(2, Habit::Plain), (1, Habit::Plain), (3, Habit::Plain)]);
     for (offset, start) in [
         (0, 0),
         (2 * PAGE - 1, 0),
@@ -251,12 +259,12 @@ fn a_map_that_is_one_piece_has_its_regions_and_its_ends() {
         (6 * PAGE - 17, 3 * PAGE),
         (6 * PAGE - 1, 3 * PAGE),
     ] {
-        assert_eq!(look(&memory, offset), Some((start as u64, true)), "{offset:#x}");
+        assert_eq!(look(base, &memory, offset), Some((start as u64, true)), "{offset:#x}");
     }
     for offset in [0_usize.wrapping_sub(1), 6 * PAGE, 7 * PAGE, usize::MAX / 2] {
-        assert_eq!(look(&memory, offset), None, "{offset:#x}");
+        assert_eq!(look(base, &memory, offset), None, "{offset:#x}");
     }
-    let end = BASE + 6 * PAGE as u64;
+    let end = base + 6 * PAGE as u64;
     for size in [1, 2, 4, 8, 15, 16, 17, 64, PAGE + 1] {
         let last = GuestAddress(end - size as u64);
         assert!(memory.check_range(last, size) && !memory.check_range(last, size + 1));
@@ -264,28 +272,30 @@ fn a_map_that_is_one_piece_has_its_regions_and_its_ends() {
         let mut bytes = vec![1; size + 1];
         assert_eq!(memory.read(&mut bytes, last).unwrap(), size);
     }
-    for addr in [0, BASE - 1, end, u64::MAX - 7, u64::MAX] {
+    for addr in [base.wrapping_sub(1), end, end + 8, u64::MAX - 7, u64::MAX] {
         assert!(memory.read_obj::<u64>(GuestAddress(addr)).is_err(), "{addr:#x}");
         assert!(!memory.check_range(GuestAddress(addr), 8));
         assert!(!memory.check_range(GuestAddress(addr), usize::MAX));
     }
 }
 
-#[test]
-fn a_map_is_one_piece_no_more_when_its_middle_is_unplugged() {
-    let memory = neighbours(&[(1, Habit::Plain), (1, Habit::Plain), (1, Habit::Plain)]);
+#[rstest::rstest]
+#[case::few_places(0)]
+#[case::steps(BASE)]
+fn a_map_is_one_piece_no_more_when_its_middle_is_unplugged(#[case] base: u64) {
+    let memory = neighbours_at(base, &[(1, Habit::Plain), (1, Habit::Plain), (1, Habit::Plain)]);
     let page = PAGE as u64;
     let see = |memory: &Map| {
-        [0, PAGE, 2 * PAGE].map(|offset| look(memory, offset + 8).map(|(start, _)| start))
+        [0, PAGE, 2 * PAGE].map(|offset| look(base, memory, offset + 8).map(|(start, _)| start))
     };
-    memory.write_slice(&counting(3 * PAGE), GuestAddress(BASE)).unwrap();
-    let (without_middle, middle) = memory.remove_region(GuestAddress(BASE + page), page).unwrap();
-    let (without_first, _) = memory.remove_region(GuestAddress(BASE), page).unwrap();
-    let (without_last, _) = memory.remove_region(GuestAddress(BASE + 2 * page), page).unwrap();
+    memory.write_slice(&counting(3 * PAGE), GuestAddress(base)).unwrap();
+    let (without_middle, middle) = memory.remove_region(GuestAddress(base + page), page).unwrap();
+    let (without_first, _) = memory.remove_region(GuestAddress(base), page).unwrap();
+    let (without_last, _) = memory.remove_region(GuestAddress(base + 2 * page), page).unwrap();
     assert_eq!(see(&without_middle), [Some(0), None, Some(2 * page)]);
     assert_eq!(see(&without_first), [None, Some(page), Some(2 * page)]);
     assert_eq!(see(&without_last), [Some(0), Some(page), None]);
-    let over_the_first = GuestAddress(BASE + page - 4);
+    let over_the_first = GuestAddress(base + page - 4);
     assert!(without_middle.read_obj::<u64>(over_the_first).is_err());
     assert!(without_last.read_obj::<u64>(over_the_first).is_ok());
     // The old map is as it was, and so is one in which it is plugged in again.
@@ -293,7 +303,7 @@ fn a_map_is_one_piece_no_more_when_its_middle_is_unplugged() {
     for memory in [memory, again] {
         assert_eq!(see(&memory), [Some(0), Some(page), Some(2 * page)]);
         assert!(memory.read_obj::<u64>(over_the_first).is_ok());
-        assert_eq!(lengths(&memory, BASE, 3), [3]);
+        assert_eq!(lengths(&memory, base, 3), [3]);
     }
 }
 
@@ -304,18 +314,19 @@ fn a_map_is_one_piece_no_more_when_its_middle_is_unplugged() {
 fn a_map_with_one_region_of_another_kind_is_not_one_piece(
     #[case] habit: Habit,
     #[values(0, 1, 2)] which: usize,
+    #[values(0, BASE)] base: u64,
 ) {
     let mut habits = [(1, Habit::Plain); 3];
     habits[which].1 = habit;
-    let memory = neighbours(&habits);
+    let memory = neighbours_at(base, &habits);
     for number in 0..3 {
         let writable = !(number == which && habit == Habit::ReadOnly);
         for offset in [number * PAGE, number * PAGE + PAGE - 1] {
-            assert_eq!(look(&memory, offset), Some(((number * PAGE) as u64, writable)));
+            assert_eq!(look(base, &memory, offset), Some(((number * PAGE) as u64, writable)));
         }
     }
-    assert!(memory.check_range(GuestAddress(BASE), 3 * PAGE));
-    let page = GuestAddress(BASE + (which * PAGE) as u64);
+    assert!(memory.check_range(GuestAddress(base), 3 * PAGE));
+    let page = GuestAddress(base + (which * PAGE) as u64);
     let written = memory.write_slice(&[1; PAGE], page);
     assert_eq!(written.is_err(), habit == Habit::ReadOnly);
 }

@@ -67,14 +67,16 @@ pub(super) fn slot<R: GuestMemoryRegion>(range: GuestRange, region: Arc<R>) -> S
 /// # Invariants
 ///
 /// - `ranges` has the range of each region once, in the order of addresses, and they do not overlap.
-/// - `slots` has a slot of each region, in the order of `ranges`.
-/// - `slots.place(a >> shift)` is, for each address up to the last region's end, of a region which has an address selecting it,
-///   or vacant if none has: of the longest if several have.
+/// - `slots` has a slot of each region, in the order of `ranges`; so has `regions`.
+/// - `regions.place(a >> shift)` is, for each address up to the last region's end, of a region which has an address selecting
+///   it, or vacant if none has: of the longest if several have. So is `slots.place(a >> shift)`, if `whole` is none.
 /// - `least` is the least number that neighbours in `ranges` differ by, as [`least`] says.
-/// - `whole` is the number of the first region's place, if that stands for all there is.
+/// - `whole` is the number of a place in `slots` that stands for all there is, if there is one.
 /// - No slot goes on in the next if `joints` says so.
 pub(super) struct Table<R> {
     slots: OwnedSlices<R, DirectSlice>,
+    /// The same as `slots`, unless only that can say which region it is.
+    regions: OwnedSlices<R, DirectSlice>,
     shift: u32,
     joints: Joints,
     whole: Option<usize>,
@@ -154,22 +156,25 @@ impl<R: GuestMemoryRegion> Table<R> {
         // The lowest bit that tells two neighbours apart is the highest in which they differ.
         let shift = least.checked_ilog2().unwrap_or(0);
         let top = top.last().0;
+        let is_whole = ranges.len() == 1
+            || joints == Joints::Some
+                && slots.joined(0, 0, usize::MAX).is_some_and(|all| {
+                    // There are bytes, and ranges do not wrap.
+                    all.len() as u64 - 1 == top - first.start().0
+                });
         if top >> shift < PLACES_MIN.max(PLACES_PER_REGION * ranges.len() as u64) {
             // The casts are of numbers that have been compared. No place is that of two.
             let step = |addr: GuestAddress| (addr.0 >> shift) as usize;
-            let is_whole = ranges.len() == 1
-                || joints == Joints::Some
-                    && slots.joined(0, 0, usize::MAX).is_some_and(|all| {
-                        // There are bytes, and ranges do not wrap.
-                        all.len() as u64 - 1 == top - first.start().0
-                    });
-            let whole = is_whole.then(|| step(first.start()));
             let places = ranges
                 .iter()
                 .map(|range| (step(range.start())..step(range.last()) + 1, range.start().0));
             let slots = OwnedSlices::in_order(slots, places);
-            return Self { slots, shift, joints, whole, least, ranges: Arc::new(ranges) };
+            let (whole, regions) = (is_whole.then(|| step(first.start())), slots.clone());
+            return Self { slots, regions, shift, joints, whole, least, ranges: Arc::new(ranges) };
         }
+        // By way of a step, a place stands for one region alone.
+        let all = is_whole.then(|| OwnedSlices::in_order(slots.clone(), [(0..1, first.start().0)]));
+        let whole = all.is_some().then_some(0);
         let memory = ranges.iter().fold(0_u64, |sum, range| sum.saturating_add(range.len()));
         let most = (memory / BYTES_PER_STEP).clamp(STEPS_MIN, STEPS_MAX);
         // Where even the smallest steps that are allowed are too large, regions share some.
@@ -178,8 +183,9 @@ impl<R: GuestMemoryRegion> Table<R> {
         // A number that is too large for a step names no place.
         let steps = steps.map(|index| u16::try_from(index).unwrap_or(u16::MAX)).collect();
         let places = ranges.iter().enumerate().map(|(index, range)| Some((index, range.start().0)));
-        let slots = OwnedSlices::with_steps(slots, places, steps);
-        Self { slots, shift, joints, whole: None, least, ranges: Arc::new(ranges) }
+        let regions = OwnedSlices::with_steps(slots, places, steps);
+        let slots = all.unwrap_or_else(|| regions.clone());
+        Self { slots, regions, shift, joints, whole, least, ranges: Arc::new(ranges) }
     }
 
     /// The bytes from `addr` on, `count` or to the end of the last region that they go on in, if they go on from one region in
@@ -268,6 +274,7 @@ impl<R> Table<R> {
     pub(super) fn empty() -> Self {
         Self {
             slots: OwnedSlices::default(),
+            regions: OwnedSlices::default(),
             shift: 0,
             joints: Joints::None,
             whole: None,
@@ -279,7 +286,7 @@ impl<R> Table<R> {
     /// The place of the region that `addr` is most likely in.
     #[inline(always)]
     fn likely(&self, addr: GuestAddress) -> Option<Place<'_, R, DirectSlice>> {
-        self.slots.place(usize::try_from(addr.0 >> self.shift).ok()?)
+        self.regions.place(usize::try_from(addr.0 >> self.shift).ok()?)
     }
 
     /// The place that most likely has the memory of `addr`: that of all there is, if it is one piece.
@@ -287,9 +294,10 @@ impl<R> Table<R> {
     /// Of what is one piece, a place says the first region and no other, so who wants a region asks [`likely`](Self::likely).
     #[inline(always)]
     fn memory(&self, addr: GuestAddress) -> Option<Place<'_, R, DirectSlice>> {
+        // Of the same slices in both cases, so that what follows is compiled once.
         match self.whole {
             Some(number) => self.slots.place(number),
-            None => self.likely(addr),
+            None => self.slots.place(usize::try_from(addr.0 >> self.shift).ok()?),
         }
     }
 
@@ -363,6 +371,7 @@ impl<R> Clone for Table<R> {
     fn clone(&self) -> Self {
         Self {
             slots: self.slots.clone(),
+            regions: self.regions.clone(),
             shift: self.shift,
             joints: self.joints,
             whole: self.whole,
