@@ -48,6 +48,7 @@ fn guest(bench: &Bench<'_>, place: &Place) -> Result<Outcome> {
         name: "machine",
         parts: &bench.parts,
         initramfs: &initramfs,
+        processors: "2",
         memory: "512M",
         size: "512M",
         kernel: "",

@@ -63,6 +63,7 @@ fn guest(bench: &Bench<'_>, place: &Place) -> Result<Outcome> {
         name: "machine",
         parts: &bench.parts,
         initramfs: &initramfs,
+        processors: "2",
         memory: "256M,slots=4,maxmem=4G",
         size: "256M",
         // Memory that comes is used at once, and only for what can be moved out again.

@@ -29,6 +29,8 @@ pub(super) struct Order<'a> {
     pub(super) name: &'a str,
     pub(super) parts: &'a Parts,
     pub(super) initramfs: &'a Path,
+    /// How many processors it has, in digits.
+    pub(super) processors: &'a str,
     /// How much memory it boots with, as QEMU's `-m` is told, with what may be plugged later.
     pub(super) memory: &'a str,
     /// The size alone.
@@ -50,7 +52,7 @@ pub(super) struct Machine {
 }
 
 impl Machine {
-    /// Starts QEMU, with each disk on as many queues as it has processors.
+    /// Starts QEMU, with each disk on two queues, of which the guest uses as many as it has processors.
     pub(super) fn start(place: &Place, order: &Order<'_>, disks: &[&Disk]) -> Result<Self> {
         let name = |line: &str| format!("{}-{line}", order.name);
         let line = |line: &str| Ok((Socket::new(&place.socket(&name(line)))?, name(line)));
@@ -173,7 +175,7 @@ fn base(order: &Order<'_>) -> Vec<String> {
         ["-M", "q35,memory-backend=ram"],
         // The software KVM of some machines is slower than none.
         ["-accel", "tcg,thread=multi"],
-        ["-smp", "2"],
+        ["-smp", order.processors],
         ["-m", order.memory],
         ["-object", &ram],
         ["-kernel", &kernel],

@@ -94,6 +94,7 @@ fn cross(
         name: "source",
         parts: &bench.parts,
         initramfs,
+        processors: "2",
         memory: "256M",
         size: "256M",
         kernel: "",
