@@ -13,7 +13,7 @@ use std::thread;
 
 use crate::buffer::{Buffer, PAGE, PAGE_BYTES};
 use crate::disk::Disk;
-use crate::pattern::{SECTOR, SECTOR_BYTES, Stamp};
+use crate::pattern::{fill, verify};
 use crate::words::Words;
 
 /// How much one request moves.
@@ -120,22 +120,11 @@ fn expect(orders: &mut Lines<StdinLock<'static>>, wanted: &str) -> io::Result<()
     Err(io::Error::other(format!("`{order}` instead of `{wanted}`")))
 }
 
-/// Stamps all sectors of some memory, for a place on the disk.
-fn fill(bytes: &mut [u8], place: u64, generation: u64) {
-    for (bytes, sector) in bytes.chunks_mut(SECTOR).zip(place / SECTOR_BYTES..) {
-        Stamp { sector, generation }.write(bytes);
-    }
-}
-
 /// Counts the pages by what they hold; the first of them is that of a place on the disk.
 fn look(bytes: &[u8], start: u64) -> Found {
     let mut found = Found::default();
     for (page, place) in bytes.chunks(PAGE).zip((start..).step_by(PAGE)) {
-        let all = |generation| {
-            page.chunks(SECTOR)
-                .zip(place / SECTOR_BYTES..)
-                .all(|(bytes, sector)| Stamp::read(bytes) == Some(Stamp { sector, generation }))
-        };
+        let all = |generation| verify(page, place, generation).is_ok();
         if all(FRESH) {
             found.right += 1;
         } else if all(STALE) {
@@ -171,7 +160,8 @@ fn churn(length: usize, stop: &AtomicBool) -> io::Result<u64> {
 
 #[cfg(test)]
 mod tests {
-    use super::{FRESH, Found, PAGE, PAGE_BYTES, STALE, fill, look};
+    use super::{FRESH, Found, PAGE, PAGE_BYTES, STALE, look};
+    use crate::pattern::fill;
 
     #[test]
     fn pages_are_right_stale_or_wrong_and_each_is_counted_once() {

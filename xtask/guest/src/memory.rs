@@ -55,6 +55,7 @@ pub fn available() -> io::Result<u64> {
 }
 
 #[cfg(test)]
+#[cfg(target_os = "linux")]
 mod tests {
     use super::{available, place};
 

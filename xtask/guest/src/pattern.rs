@@ -1,5 +1,7 @@
 //! The pattern: what a sector holds, told by its number and by how often it was written.
 
+use std::io;
+
 /// Bytes of a sector.
 pub const SECTOR: usize = 512;
 /// Bytes of a sector, as a distance on a disk.
@@ -34,6 +36,18 @@ impl Stamp {
         (sector.len() == SECTOR && words.eq(rest)).then_some(stamp)
     }
 
+    /// Looks whether a sector says this.
+    ///
+    /// # Errors
+    ///
+    /// What it says instead.
+    pub fn verify(self, sector: &[u8]) -> io::Result<()> {
+        match Self::read(sector) {
+            Some(found) if found == self => Ok(()),
+            found => Err(io::Error::other(format!("wrong data: {found:?} instead of {self:?}"))),
+        }
+    }
+
     /// What the sector adds to the digest of many: a sum, so that it does not matter in which order they are looked at.
     #[must_use]
     pub fn digest(self) -> u64 {
@@ -47,8 +61,26 @@ impl Stamp {
     }
 }
 
-/// The digest of all sectors of a piece of disk, the first of which has the number given, and how many of them were ever
-/// written; or else the number of the first that is not what it has to be.
+/// Fills all sectors of some memory that is for a place on the disk.
+pub fn fill(bytes: &mut [u8], place: u64, generation: u64) {
+    for (bytes, sector) in bytes.chunks_mut(SECTOR).zip(place / SECTOR_BYTES..) {
+        Stamp { sector, generation }.write(bytes);
+    }
+}
+
+/// Looks at all sectors of some memory that came from a place on the disk.
+///
+/// # Errors
+///
+/// The first sector that is not of this writing.
+pub fn verify(bytes: &[u8], place: u64, generation: u64) -> io::Result<()> {
+    for (bytes, sector) in bytes.chunks(SECTOR).zip(place / SECTOR_BYTES..) {
+        Stamp { sector, generation }.verify(bytes)?;
+    }
+    Ok(())
+}
+
+/// The digest of all sectors of a piece of disk, the first of which has the number given.
 ///
 /// # Errors
 ///
@@ -71,7 +103,7 @@ pub(crate) fn mix(value: u64) -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use super::{SECTOR, Stamp, digest};
+    use super::{SECTOR, Stamp, digest, fill, verify};
 
     fn sector(number: u64, generation: u64) -> Vec<u8> {
         let mut bytes = vec![0; SECTOR];
@@ -90,6 +122,18 @@ mod tests {
         }
         assert_eq!(Stamp::read(&good[..SECTOR - 8]), None);
         assert_eq!(Stamp::read(&[0; SECTOR]), None, "a sector that was never written");
+    }
+
+    #[test]
+    fn memory_is_verified_for_its_place_and_its_writing_sector_by_sector() {
+        let mut bytes = vec![0; 3 * SECTOR];
+        fill(&mut bytes, 1024, 5);
+        assert_eq!(bytes, [sector(2, 5), sector(3, 5), sector(4, 5)].concat());
+        verify(&bytes, 1024, 5).unwrap();
+        assert!(verify(&bytes, 512, 5).is_err() && verify(&bytes, 1024, 4).is_err());
+        bytes[2 * SECTOR + 9] ^= 1;
+        let problem = verify(&bytes, 1024, 5).unwrap_err().to_string();
+        assert!(problem.ends_with("Stamp { sector: 4, generation: 5 }"), "{problem}");
     }
 
     #[test]

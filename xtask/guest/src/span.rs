@@ -10,7 +10,7 @@ use std::io::{self, IoSlice, IoSliceMut};
 use crate::buffer::{Buffer, PAGE, PAGE_BYTES};
 use crate::disk::Disk;
 use crate::memory::{PageMap, available};
-use crate::pattern::{SECTOR, SECTOR_BYTES, Stamp};
+use crate::pattern::{SECTOR, fill, verify};
 use crate::words::Words;
 
 /// How much memory is taken at a time.
@@ -111,19 +111,15 @@ impl Span {
                 let from = PAGE - head * SECTOR;
                 let generation = (head * SECTORS + tail) as u64;
                 let mut check = Buffer::new((head + tail) * SECTOR);
-                stamp(&mut before[from..], self.start, generation);
-                stamp(
-                    &mut behind[..tail * SECTOR],
-                    self.start + (head * SECTOR) as u64,
-                    generation,
-                );
+                fill(&mut before[from..], self.start, generation);
+                fill(&mut behind[..tail * SECTOR], self.start + (head * SECTOR) as u64, generation);
                 let pieces =
                     [IoSlice::new(&before[from..]), IoSlice::new(&behind[..tail * SECTOR])];
                 disk.scatter(&pieces, self.start)?;
                 disk.read(check.bytes_mut(), self.start)?;
                 verify(check.bytes(), self.start, generation)?;
 
-                stamp(check.bytes_mut(), self.start, generation + 100);
+                fill(check.bytes_mut(), self.start, generation + 100);
                 disk.write(check.bytes(), self.start)?;
                 before.fill(0xdd);
                 behind.fill(0xdd);
@@ -165,7 +161,7 @@ impl Span {
             }
             let places = || (self.start..).step_by(PAGE);
             for (page, place) in pages.iter_mut().zip(places()) {
-                stamp(page, place, round);
+                fill(page, place, round);
             }
             let pieces: Vec<_> = pages.iter().map(|page| IoSlice::new(page)).collect();
             disk.scatter(&pieces, self.start)?;
@@ -181,21 +177,4 @@ impl Span {
         }
         Ok(requests)
     }
-}
-
-fn stamp(bytes: &mut [u8], place: u64, generation: u64) {
-    for (bytes, sector) in bytes.chunks_mut(SECTOR).zip(place / SECTOR_BYTES..) {
-        Stamp { sector, generation }.write(bytes);
-    }
-}
-
-fn verify(bytes: &[u8], place: u64, generation: u64) -> io::Result<()> {
-    for (bytes, sector) in bytes.chunks(SECTOR).zip(place / SECTOR_BYTES..) {
-        let wanted = Stamp { sector, generation };
-        let found = Stamp::read(bytes);
-        if found != Some(wanted) {
-            return Err(io::Error::other(format!("wrong data: {found:?} instead of {wanted:?}")));
-        }
-    }
-    Ok(())
 }

@@ -193,12 +193,7 @@ impl Stripe {
         for ((bytes, generation), sector) in
             bytes.chunks(SECTOR).zip(generations).zip(self.first + start..)
         {
-            let wanted = Stamp { sector, generation: *generation };
-            let found = Stamp::read(bytes);
-            if found != Some(wanted) {
-                let problem = format!("wrong data: {found:?} instead of {wanted:?}");
-                return Err(io::Error::other(problem));
-            }
+            Stamp { sector, generation: *generation }.verify(bytes)?;
         }
         self.sum.requests += 1;
         self.sum.read += length * SECTOR_BYTES;

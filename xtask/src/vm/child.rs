@@ -92,6 +92,7 @@ impl Drop for Child {
 }
 
 #[cfg(test)]
+#[cfg(target_os = "linux")]
 mod tests {
     use core::time::Duration;
     use std::env;

@@ -76,7 +76,7 @@ impl Line {
     }
 }
 
-/// Reads lines until the connection ends, or there is no one to hear of them.
+/// Reads lines until the connection ends.
 fn read(stream: UnixStream, lines: &Sender<String>, mut log: File) {
     let mut reader = BufReader::new(stream);
     let mut bytes = Vec::new();
@@ -85,10 +85,8 @@ fn read(stream: UnixStream, lines: &Sender<String>, mut log: File) {
         bytes.clear();
         // Who reads the log misses a line if the disk is full; the line itself still comes.
         drop(writeln!(log, "{line}"));
-        if lines.send(line).is_err() {
-            // The log goes on: a console is rarely listened to, and then read when something went wrong.
-            continue;
-        }
+        // Where no one listens any more the log goes on.
+        drop(lines.send(line));
     }
 }
 

@@ -106,6 +106,7 @@ fn fetch(home: &Path, kernel: &Path) -> Result<()> {
 }
 
 #[cfg(test)]
+#[cfg(target_os = "linux")]
 mod tests {
     use std::path::Path;
 

@@ -21,11 +21,12 @@ impl Place {
     /// Makes them, empty, below the directory of all runs.
     pub(super) fn new(home: &Path, name: &str) -> Result<Self> {
         let run = home.join(name);
-        if run.exists() {
-            fs::remove_dir_all(&run).with_context(|| format!("cannot empty {}", run.display()))?;
-        }
         let sockets = env::temp_dir().join(format!("xtask-vm-{name}-{}", process::id()));
         for directory in [&run, &sockets] {
+            if directory.exists() {
+                fs::remove_dir_all(directory)
+                    .with_context(|| format!("cannot empty {}", directory.display()))?;
+            }
             fs::create_dir_all(directory)
                 .with_context(|| format!("cannot make {}", directory.display()))?;
         }

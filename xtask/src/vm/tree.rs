@@ -63,6 +63,7 @@ fn sums(directory: &Path) -> Result<Vec<u8>> {
 }
 
 #[cfg(test)]
+#[cfg(target_os = "linux")]
 mod tests {
     use std::{env, fs, process};
 
