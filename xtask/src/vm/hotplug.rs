@@ -104,8 +104,9 @@ fn guest(bench: &Bench<'_>, place: &Place) -> Result<Outcome> {
 fn work(machine: &mut Machine, figures: &mut Figures) -> Result<u64> {
     let block = format!("/sys/devices/system/memory/memory{}/state", BORDER / MODULE);
     let mut across = 0;
-    for _ in 0..TIMES {
-        figures.part("plug", machine, |machine| plug(machine, &block))?;
+    for time in 0..TIMES {
+        let memory = format!("plugged-{time}");
+        figures.part("plug", machine, |machine| plug(machine, &memory, &block))?;
         machine.run("grep -h 'System RAM' /proc/iomem; grep MemTotal /proc/meminfo", LIMIT)?;
         let lines = figures.part("requests across the border", machine, |machine| {
             machine.run(&format!("xtask-guest span /dev/vda 0 {BORDER:#x}"), LIMIT)
@@ -113,24 +114,28 @@ fn work(machine: &mut Machine, figures: &mut Figures) -> Result<u64> {
         let line = lines.iter().find_map(|line| line.strip_prefix("span: requests across "));
         let count = line.and_then(|line| line.split(' ').next()?.parse::<u64>().ok());
         across += count.context("the guest counted no requests")?;
-        figures.part("take out", machine, |machine| unplug(machine, &block))?;
+        figures.part("take out", machine, |machine| unplug(machine, &memory, &block))?;
     }
     figures.part("plug and take out at once", machine, |machine| {
-        (0..SWAPS).try_for_each(|_| {
-            plug(machine, &block)?;
-            unplug(machine, &block)
+        (TIMES..TIMES + SWAPS).try_for_each(|time| {
+            let memory = format!("plugged-{time}");
+            plug(machine, &memory, &block)?;
+            unplug(machine, &memory, &block)
         })
     })?;
     Ok(across)
 }
 
-/// Plugs the module, and waits until the guest uses it.
-fn plug(machine: &mut Machine, block: &str) -> Result<()> {
+/// Plugs the module on new memory, and waits until the guest uses it.
+///
+/// The memory has a name that none had before: QEMU 10 looks for the file of a memory by its name, and may find that of the one
+/// which was taken out a moment ago, until it is closed.
+fn plug(machine: &mut Machine, memory: &str, block: &str) -> Result<()> {
     println!("qemu: a module of {} MiB is plugged at {BORDER:#x}", MODULE >> 20);
-    let memory = json!({ "qom-type": "memory-backend-memfd", "id": "plugged", "size": MODULE, "share": true });
-    machine.qmp.ask("object-add", &memory)?;
-    let module =
-        json!({ "driver": "pc-dimm", "id": "module", "memdev": "plugged", "addr": BORDER });
+    let object =
+        json!({ "qom-type": "memory-backend-memfd", "id": memory, "size": MODULE, "share": true });
+    machine.qmp.ask("object-add", &object)?;
+    let module = json!({ "driver": "pc-dimm", "id": "module", "memdev": memory, "addr": BORDER });
     machine.qmp.ask("device_add", &module)?;
     // The guest is told by an interrupt, and takes it when it comes to that.
     let online = format!("until grep -q online {block} 2> /dev/null; do sleep 0.1; done");
@@ -139,7 +144,7 @@ fn plug(machine: &mut Machine, block: &str) -> Result<()> {
 }
 
 /// Takes the module out, which the guest has to agree to.
-fn unplug(machine: &mut Machine, block: &str) -> Result<()> {
+fn unplug(machine: &mut Machine, memory: &str, block: &str) -> Result<()> {
     println!("qemu: the module is to be taken out");
     for _ in 0..ATTEMPTS {
         machine.qmp.ask("device_del", &json!({ "id": "module" }))?;
@@ -148,7 +153,7 @@ fn unplug(machine: &mut Machine, block: &str) -> Result<()> {
             bail!("something else was taken out: {about}");
         }
         if answer == GONE {
-            machine.qmp.ask("object-del", &json!({ "id": "plugged" }))?;
+            machine.qmp.ask("object-del", &json!({ "id": memory }))?;
             machine.run(&format!("test ! -e {block}"), LIMIT)?;
             return Ok(());
         }

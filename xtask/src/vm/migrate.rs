@@ -90,7 +90,7 @@ fn cross(
     };
     let order = |name, words| disk::Order { name, program, image: &image, words };
     let disk = Disk::start(place, &order("disk", words))?;
-    let order = Order {
+    let machine = Order {
         name: "source",
         parts: &bench.parts,
         initramfs,
@@ -100,7 +100,7 @@ fn cross(
         kernel: "",
         words: &[],
     };
-    let mut source = Machine::start(place, &order, &[&disk])?;
+    let mut source = Machine::start(place, &machine, &[&disk])?;
     source.booted()?;
     // Where marks are lost, a disk that does more than fill the trap would only blur what is lost.
     let storm = match marks {
@@ -110,12 +110,10 @@ fn cross(
     source.begin(&format!("xtask-guest hold /dev/vda 0 {HELD} {CHURNED}"))?;
     source.expect("hold: ready", LIMIT)?;
 
-    // The other machine's disk has the same name, as its device has to be the same.
-    let twin = disk::Order { name: "twin", program, image: &image, words: &["--queues", "2"] };
-    let twin = Disk::start(place, &twin)?;
+    let twin = Disk::start(place, &order("twin", &["--queues", "2"]))?;
     let way = format!("unix:{}", place.socket("way").display());
-    let order = Order { name: "target", words: &["-incoming", &way], ..order };
-    let mut target = Machine::start(place, &order, &[&twin])?;
+    let machine = Order { name: "target", words: &["-incoming", &way], ..machine };
+    let mut target = Machine::start(place, &machine, &[&twin])?;
 
     send(&mut source.qmp, &way)?;
     source.say("load")?;
