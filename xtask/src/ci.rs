@@ -233,8 +233,8 @@ fn link_benches(workspace: &Workspace) -> Result<Outcome> {
     Ok(Outcome::ok(bench::count(workspace)))
 }
 
-/// The compiler's own linker, and the system's: one of them leaves out sections that nobody refers to, unless told.
-const LINKERS: [&str; 2] = ["-Clinker-features=+lld", "-Clinker-features=-lld"];
+/// The compiler's own linker, which leaves out sections that nobody refers to, unless told; and the system's.
+const LINKERS: [&str; 2] = ["", "-Clinker-features=-lld"];
 
 /// Whether every instruction that may fault is still in its table when it was optimized, and linked.
 fn recovery(workspace: &Workspace) -> Result<Outcome> {

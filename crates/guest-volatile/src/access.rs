@@ -128,6 +128,17 @@ pub(crate) unsafe fn write<T: Copy>(dst: *mut u8, value: T) -> bool {
         // SAFETY: the source is our own and without padding; the target is valid by the caller's promise.
         return unsafe { copy(dst, own, size_of::<T>()) }.is_ok();
     }
+    macro_rules! one_word {
+        ($($size:literal $put:ident,)*) => {$(
+            if size_of::<T>() == $size {
+                // SAFETY: the word is all of the value, which has no padding.
+                let word = unsafe { read_unaligned(own.cast()) };
+                // SAFETY: and all of the object, whose bytes are valid by the caller's promise.
+                return unsafe { sys::$put(dst, word) };
+            }
+        )*};
+    }
+    one_word!(1 put1, 2 put2, 4 put4, 8 put8,);
     // As in `read`, by plain loads from the value.
     macro_rules! step {
         ($load:ident, $store:ident, $at:ty) => {

@@ -83,6 +83,29 @@ accesses! {
     load8, store8, u64;
 }
 
+macro_rules! puts {
+    ($($put:ident, $store:ident, $int:ty;)*) => {$(
+        /// Stores one value. It does.
+        ///
+        /// # Safety
+        ///
+        /// The bytes of the value at `dst` must be [valid](crate#valid) for writing.
+        #[inline(always)]
+        #[must_use]
+        pub(crate) unsafe fn $put(dst: *mut u8, value: $int) -> bool {
+            // SAFETY: the caller's promise is the same.
+            unsafe { $store::<Start>(dst, value) }
+        }
+    )*};
+}
+
+puts! {
+    put1, store1, u8;
+    put2, store2, u16;
+    put4, store4, u32;
+    put8, store8, u64;
+}
+
 /// Loads sixteen bytes as two words, `O` bytes from `src`.
 ///
 /// # Safety

@@ -128,3 +128,39 @@ stores! {
     store8, u64, reg, "mov qword ptr [{dst} + {at}], {value}";
     store16, Sixteen, xmm_reg, "movups [{dst} + {at}], {value}";
 }
+
+macro_rules! puts {
+    ($($put:ident, $value:ty, $register:ident, $instruction:literal;)*) => {$(
+        /// Stores one value, and says whether it did, as `store*` do: by a test, as after a load. The compiler keeps less in registers around
+        /// a jump out of assembly, which is worth it for several stores in a row, and not for one.
+        ///
+        /// # Safety
+        ///
+        /// The bytes of the value at `dst` must be [valid](crate#valid) for writing.
+        #[inline(always)]
+        #[must_use]
+        pub(crate) unsafe fn $put(dst: *mut u8, value: $value) -> bool {
+            let after: *mut u8;
+            // SAFETY: the instruction writes the bytes of one value at `dst`, valid by the caller's promise, and touches
+            // neither the stack nor the flags. Where it faults it goes on as if it had written something.
+            unsafe {
+                asm!(
+                    at_risk!($instruction, "89f"),
+                    "87:",
+                    aside!("89:", "mov {dst:e}, 0", "jmp 87b",),
+                    dst = inout(reg) dst => after,
+                    value = in($register) value,
+                    options(nostack, preserves_flags)
+                );
+            }
+            !after.is_null()
+        }
+    )*};
+}
+
+puts! {
+    put1, u8, reg_byte, "mov byte ptr [{dst}], {value}";
+    put2, u16, reg, "mov word ptr [{dst}], {value:x}";
+    put4, u32, reg, "mov dword ptr [{dst}], {value:e}";
+    put8, u64, reg, "mov qword ptr [{dst}], {value}";
+}
