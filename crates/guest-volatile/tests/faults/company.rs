@@ -72,7 +72,6 @@ static MASKED: AtomicUsize = AtomicUsize::new(0);
 
 /// Writes down what it was told, and whether SIGSEGV and SIGUSR1 are blocked.
 extern "C" fn with_information(signal: c_int, info: *mut siginfo_t, context: *mut c_void) {
-    CALLS.fetch_add(1, Ordering::Relaxed);
     assert!(!context.is_null());
     // SAFETY: it is that of the signal.
     let info = unsafe { &*info };
@@ -98,6 +97,8 @@ extern "C" fn with_information(signal: c_int, info: *mut siginfo_t, context: *mu
     }
     // SAFETY: of a signal that was queued it is what was given along.
     VALUE.store(unsafe { info.si_value() }.sival_ptr as usize, Ordering::Relaxed);
+    // Last, and with release: it may be another thread that waits for it.
+    CALLS.fetch_add(1, Ordering::Release);
 }
 
 extern "C" fn plain(signal: c_int) {
@@ -204,7 +205,7 @@ fn in_a_child() {
             let process = std::process::id().cast_signed();
             // SAFETY: it queues a signal for this process, whose handler returns.
             assert_eq!(unsafe { libc::sigqueue(process, SIGSEGV, value) }, 0);
-            while CALLS.load(Ordering::Relaxed) < 2 {
+            while CALLS.load(Ordering::Acquire) < 2 {
                 std::thread::yield_now();
             }
             assert_eq!(CODE.load(Ordering::Relaxed), libc::SI_QUEUE);
