@@ -24,6 +24,8 @@ fn io() -> IoError {
 #[case(E::IOError(io()), "the stream failed")]
 #[case(E::IOErrorAfter { completed: 0x2a, error: io() }, "the stream failed after 0x2a bytes")]
 #[case(E::PartialBuffer { expected: 0x20, completed: 10 }, "moved only 0xa of 0x20 bytes")]
+#[case(E::ReadFaulted { addr: GuestAddress(0x2000), completed: 0x1f }, "reading guest address 0x2000 faulted after 0x1f bytes")]
+#[case(E::WriteFaulted { addr: GuestAddress(0x2000), completed: 0 }, "writing guest address 0x2000 faulted after 0x0 bytes")]
 #[case(E::InvalidBackendAddress, "the range does not lie in the memory that one region gives")]
 #[case(E::HostAddressNotAvailable, "the region has no memory in this process")]
 #[case(E::CallbackOutOfRange, "the callback moved more bytes than there were")]

@@ -11,7 +11,7 @@ use std::sync::atomic::Ordering;
 
 use common::Ram;
 use guest_volatile::{
-    BitmapSlice, Error, ReadVolatile, Result, VolatileMemory, VolatileSlice, compute_offset,
+    Access, BitmapSlice, Error, ReadVolatile, Result, VolatileMemory, VolatileSlice, compute_offset,
 };
 use rstest::rstest;
 
@@ -41,6 +41,8 @@ fn broken() -> IoError {
     Error::InvalidOrdering(Ordering::Release),
     "memory ordering Release does not fit the operation"
 )]
+#[case(Error::Faulted { addr: 0x1000, completed: 0x40, access: Access::Read }, "reading offset 0x1000 faulted after 0x40 bytes")]
+#[case(Error::Faulted { addr: 0, completed: 0, access: Access::Write }, "writing offset 0x0 faulted after 0x0 bytes")]
 #[case(Error::InvalidFileOffset, "the place is past the end of any file")]
 #[case(Error::IOError(broken()), "the stream failed")]
 #[case(Error::IOErrorAfter { completed: 10, error: broken() }, "the stream failed after 0xa bytes")]
