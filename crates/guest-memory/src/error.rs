@@ -87,7 +87,7 @@ pub enum Error {
         completed: usize,
     },
     /// The memory is mapped, and could not be reached to write it: as [`ReadFaulted`](Self::ReadFaulted). The bytes that were
-    /// written before are marked.
+    /// to be written are marked, since it may have come further at first: an access that faults is begun again.
     #[error("writing guest address {addr} faulted after {completed:#x} bytes")]
     WriteFaulted {
         /// The first byte that could not be written.

@@ -245,7 +245,8 @@ fn an_access_of_two_regions_counts_from_its_start() {
     assert!(is_written(memory.write_whole(&buf, addr)));
     assert!(is_written(memory.read_exact_volatile_from(addr, &mut &buf[..], 300)));
     assert!(is_read(memory.write_all_volatile_to(addr, &mut Vec::new(), 300)));
-    assert_eq!(marked(&memory), [PAGES / 2 - 1]);
+    // Both that were to be written, since nobody knows how far it came the first time.
+    assert_eq!(marked(&memory), [PAGES / 2 - 1, PAGES / 2]);
 
     let zeroes = common::memfd(0x1000);
     assert!(is_written(memory.read_exact_volatile_from(addr, &mut &zeroes, 300)));

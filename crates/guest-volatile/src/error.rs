@@ -72,7 +72,8 @@ pub enum Error {
     /// The memory could not be reached, though it is mapped: a page fault that nothing resolved. The file behind it ends before,
     /// the page is protected or broken.
     ///
-    /// The `completed` bytes before it were moved, and marked if they were written. (Of a copy between overlapping slices that goes
+    /// The `completed` bytes before it were moved. All that were to be written are marked: an access that faults is begun again, and may
+    /// have come further the first time. (Of a copy between overlapping slices that goes
     /// downwards they are the last ones, after it.) Without [`fault`](crate#features) the process ends instead, unless it is a system call that
     /// says so.
     Faulted {

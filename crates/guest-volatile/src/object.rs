@@ -5,7 +5,7 @@
 use crate::access;
 use crate::bitmap::BitmapSlice;
 use crate::byte_valued::ByteValued;
-use crate::error::{Error, Fault, Result};
+use crate::error::{Error, Result};
 use crate::slice::VolatileSlice;
 
 impl<B: BitmapSlice> VolatileSlice<'_, B> {
@@ -52,7 +52,7 @@ impl<B: BitmapSlice> VolatileSlice<'_, B> {
     /// [`OutOfBounds`](Error::OutOfBounds) if there is no byte at `offset`,
     /// [`PartialBuffer`](Error::PartialBuffer) if there are too few (as many as there are have been written),
     /// [`NotWritable`](Error::NotWritable) if the slice is read-only, [`Faulted`](Error::Faulted) if the memory cannot be reached
-    /// (what is before that has been written).
+    /// (what is before that has been written; all is marked).
     #[inline(always)]
     pub fn write_obj<T: ByteValued>(&self, value: T, offset: usize) -> Result<()> {
         if let Some(dst) = self.writable(offset, size_of::<T>())
@@ -62,9 +62,25 @@ impl<B: BitmapSlice> VolatileSlice<'_, B> {
             self.bitmap().mark_dirty(offset, size_of::<T>());
             return Ok(());
         }
-        // A copy of it to be lent, so that the value itself needs no place in memory.
-        let lent = value;
-        self.clone().write_slice_in_part(lent.as_slice(), offset)
+        self.clone().write_obj_again(value, offset)
+    }
+
+    /// What stands in the way of a write, or the object after all: whole, if it is to be.
+    #[cold]
+    #[inline(never)]
+    fn write_obj_again<T: ByteValued>(self, value: T, offset: usize) -> Result<()> {
+        let size = size_of::<T>();
+        let Some(dst) = self.writable(offset, size) else {
+            return self.write_slice_in_part(value.as_slice(), offset);
+        };
+        // SAFETY: `writable` gave the address of `size` valid bytes, and `T` has no padding.
+        match unsafe { access::write_again(dst, value) } {
+            Ok(()) => {
+                self.bitmap().mark_dirty(offset, size);
+                Ok(())
+            }
+            Err(fault) => Err(self.faulted(offset, size, fault)),
+        }
     }
 
     /// Reads as many elements from the start of the slice as it and `buf` hold, and returns their number.
@@ -96,14 +112,13 @@ impl<B: BitmapSlice> VolatileSlice<'_, B> {
     /// Writes as many elements to the start of the slice as it and `buf` hold, and marks them dirty.
     ///
     /// Elements of 2, 4 or 8 bytes are each written by one store, if the slice's host address is aligned to their size.
-    /// A read-only slice takes none. If the memory faults, it is those before that, which are marked;
+    /// A read-only slice takes none. If the memory faults, it is those before that, and all are marked;
     /// [`write_slice`](Self::write_slice) says so.
     pub fn copy_from<T: ByteValued>(&self, buf: &[T]) {
         let count = elements::<T>(self.len()).min(buf.len());
         // No overflow: it is no more than `buf` has.
         let size = count * size_of::<T>();
         let Some(dst) = self.writable(0, size) else { return };
-        let mut done = size;
         if one_by_one::<T>() {
             for (index, element) in buf.iter().take(count).enumerate() {
                 let to = dst.wrapping_add(index * size_of::<T>());
@@ -113,17 +128,16 @@ impl<B: BitmapSlice> VolatileSlice<'_, B> {
                     continue;
                 }
                 // SAFETY: as before.
-                if let Err(fault) = unsafe { access::write_again(to, *element) } {
-                    done = index * size_of::<T>() + fault.completed();
+                if unsafe { access::write_again(to, *element) }.is_err() {
                     break;
                 }
             }
         } else {
             // SAFETY: `size` bytes are valid by `writable`; `buf` has at least as many, without padding.
-            let result = unsafe { access::copy(dst, buf.as_ptr().cast(), size) };
-            done = result.map_or_else(Fault::completed, |()| size);
+            let _ = unsafe { access::copy(dst, buf.as_ptr().cast(), size) };
         }
-        self.bitmap().mark_dirty(0, done);
+        // Also where it faulted, as all writes.
+        self.bitmap().mark_dirty(0, size);
     }
 }
 

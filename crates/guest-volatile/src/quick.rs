@@ -14,8 +14,8 @@ use crate::byte_valued::ByteValued;
 use crate::slice::VolatileSlice;
 
 /// Of those that write, one that fails has written nothing, or else has met with a fault: then some of its bytes may have been written, and are
-/// not marked yet. Whoever calls it writes them again by a method that marks. (If that comes less far, since memory went away in between, then what the
-/// first wrote beyond went with it.)
+/// not marked yet. Whoever calls it writes them again by a method that marks, which marks all of them if it meets with a fault too, however
+/// far it comes.
 impl<B: BitmapSlice> VolatileSlice<'_, B> {
     /// [`read_obj`](Self::read_obj), or `None`.
     #[doc(hidden)]

@@ -9,7 +9,7 @@ use core::ptr::NonNull;
 use crate::access;
 use crate::bitmap::BitmapSlice;
 use crate::byte_valued::ByteValued;
-use crate::error::{Fault, Result};
+use crate::error::Result;
 use crate::pointer::{HostPtr, HostPtrMut};
 use crate::slice::{MmapInfo, VolatileSlice};
 
@@ -141,7 +141,7 @@ impl<'a, T: ByteValued, B: BitmapSlice> VolatileRef<'a, T, B> {
     ///
     /// # Errors
     ///
-    /// [`Faulted`](crate::Error::Faulted), if the memory cannot be reached: what is before that has been written, and marked.
+    /// [`Faulted`](crate::Error::Faulted), if the memory cannot be reached: what is before that has been written, and all is marked.
     ///
     /// ```
     /// use guest_volatile::{VolatileMemory, VolatileSlice};
@@ -165,10 +165,8 @@ impl<'a, T: ByteValued, B: BitmapSlice> VolatileRef<'a, T, B> {
     fn store_again(self, v: T) -> Result<()> {
         // SAFETY: by the type's invariant; `T` has no padding.
         let result = unsafe { access::write_again(self.addr.as_ptr(), v) };
-        let count = result.map_or_else(Fault::completed, |()| size_of::<T>());
-        if count != 0 {
-            self.bitmap.mark_dirty(0, count);
-        }
+        // Also where it faulted, as all writes.
+        self.bitmap.mark_dirty(0, size_of::<T>());
         result.map_err(|fault| fault.at(0))
     }
 

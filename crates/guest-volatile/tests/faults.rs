@@ -19,6 +19,8 @@ mod copies;
 mod memory;
 #[path = "faults/objects.rs"]
 mod objects;
+#[path = "faults/races.rs"]
+mod races;
 #[path = "faults/streams.rs"]
 mod streams;
 #[path = "faults/windows.rs"]

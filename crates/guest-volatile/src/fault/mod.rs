@@ -45,15 +45,16 @@
 //!
 //! # What it costs
 //!
-//! Without a fault, nothing but a test of a register after a load or a copy, which is there with and without this. A fault costs the kernel's signal, two or
-//! three times, since the access is begun again to see how far it comes.
+//! Without a fault, nothing but a test of a register after a load or a copy, which is there with and without this. A fault costs the kernel's signal, three to some ten
+//! times, since the access is begun again to see how far it comes, and the loads of one object that follow the first to fault, fault too.
 //!
 //! # In company
 //!
 //! The action that was there before is called as the kernel would have: with the same signal, the very `siginfo_t` and context, its mask, and without the signal
 //! blocked if it said `SA_NODEFER`. `SA_RESETHAND` is kept. It runs on the alternate stack, if the thread has one, whether or not
 //! it said `SA_ONSTACK`. If it was the default, it is put back, and the fault happens again; a signal that would be ignored still is, but
-//! for a fault, which the kernel does not let anybody ignore.
+//! for a fault, which the kernel does not let anybody ignore. A handler that puts the default in its place when a signal was sent, as the standard library's
+//! does, is not called again: recovery stays, and the next such signal has its default.
 //!
 //! The handler says `SA_ONSTACK`, since the standard library's, which tells of a stack overflow, is among those that are
 //! called, and on an overflow there is no other stack left. The library has given such a stack to the main thread and to all of its own; it

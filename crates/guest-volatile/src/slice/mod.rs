@@ -121,19 +121,20 @@ impl<'a, B: BitmapSlice> VolatileSlice<'a, B> {
                     self.bitmap().mark_dirty(offset, buf.len());
                     Ok(())
                 }
-                Err(fault) => Err(self.clone().faulted(offset, fault)),
+                Err(fault) => Err(self.clone().faulted(offset, buf.len(), fault)),
             };
         }
         self.clone().write_slice_in_part(buf, offset)
     }
 
-    /// The error of a write at `offset` that faulted, when what it wrote is marked.
+    /// The error of a write of `count` bytes at `offset` that faulted, when all of them are marked.
+    ///
+    /// All, and not what was completed: an access that faults is begun again, and the second time it may come less far, if somebody takes
+    /// away memory in between. What the first time wrote beyond that may have other mappings.
     #[cold]
     #[inline(never)]
-    pub(crate) fn faulted(self, offset: usize, fault: Fault) -> Error {
-        if fault.completed() != 0 {
-            self.bitmap().mark_dirty(offset, fault.completed());
-        }
+    pub(crate) fn faulted(self, offset: usize, count: usize, fault: Fault) -> Error {
+        self.bitmap().mark_dirty(offset, count);
         fault.at(offset)
     }
 
@@ -218,10 +219,11 @@ impl<'a, B: BitmapSlice> VolatileSlice<'a, B> {
                 let completed = fault.completed();
                 // No overflow: fewer than all were done.
                 let left = count - completed;
-                slice.bitmap().mark_dirty(left, completed);
+                // All, as where it goes upwards.
+                slice.bitmap().mark_dirty(0, count);
                 Err(Error::Faulted { addr: left - 1, completed, access: fault.access() })
             }
-            Err(fault) => Err(slice.clone().faulted(0, fault)),
+            Err(fault) => Err(slice.clone().faulted(0, count, fault)),
         }
     }
 
@@ -253,7 +255,7 @@ impl<'a, B: BitmapSlice> VolatileSlice<'a, B> {
                 self.bitmap().mark_dirty(0, count);
                 Ok(count)
             }
-            Err(fault) => Err(self.clone().faulted(0, fault)),
+            Err(fault) => Err(self.clone().faulted(0, count, fault)),
         }
     }
 }

@@ -258,7 +258,8 @@ impl<O, P: SliceOf<O>> OwnedWindow<O, P> {
     #[cold]
     #[inline(never)]
     fn write_obj_again<T: ByteValued>(&self, value: T, offset: usize) -> Result<()> {
-        self.write_again(value.as_slice(), offset)
+        let result = self.as_volatile_slice().write_obj(value, offset);
+        result.map_err(|_| WindowError::Faulted)
     }
 
     /// Writes what faulted, and lies inside, once more, to mark what goes.

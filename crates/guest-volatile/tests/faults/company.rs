@@ -35,11 +35,14 @@ fn run(scenario: &str) -> Output {
 #[case("a null read, after ignoring", SIGSEGV)]
 #[case("a foreign access to the end of a file", SIGBUS)]
 #[case("a kill, after the default", SIGBUS)]
+#[case("a second kill, after the standard library's handler", SIGSEGV)]
 #[case("a fault while it is blocked", SIGBUS)]
 #[case("a second signal for a handler that is called once", SIGSEGV)]
 fn ends_by_the_signal(#[case] scenario: &str, #[case] signal: c_int) {
     let output = run(scenario);
     assert_eq!(output.status.signal(), Some(signal), "{output:?}");
+    let has_lived = String::from_utf8_lossy(&output.stdout).contains("still here");
+    assert_eq!(has_lived, scenario.starts_with("a second kill"), "{output:?}");
 }
 
 /// A scenario that checks itself, and goes on.
@@ -49,6 +52,7 @@ fn ends_by_the_signal(#[case] scenario: &str, #[case] signal: c_int) {
 #[case("a plain handler gets the number")]
 #[case("a kill, after ignoring")]
 #[case("a handler has its mask")]
+#[case("a handler that masks its own signal")]
 #[case("installed twice is once")]
 #[case("a thread without an alternate stack")]
 fn goes_on(#[case] scenario: &str) {
@@ -172,6 +176,16 @@ fn in_a_child() {
             recovers();
             kill(SIGBUS);
         }
+        "a second kill, after the standard library's handler" => {
+            recovers();
+            // Which is for faults, and expects it to come again when it has put the default in its place.
+            kill(SIGSEGV);
+            recovers();
+            kill(SIGBUS);
+            recovers();
+            println!("still here");
+            kill(SIGSEGV);
+        }
         "a kill, after ignoring" => {
             set(SIGBUS, libc::SIG_IGN, 0, None);
             recovers();
@@ -232,6 +246,12 @@ fn in_a_child() {
             assert_eq!(MASKED.swap(0, Ordering::Relaxed), 2, "SIGUSR1 alone");
             kill(SIGSEGV);
             assert_eq!(CALLS.load(Ordering::Relaxed), 2, "the mask is put back");
+        }
+        "a handler that masks its own signal" => {
+            set(SIGSEGV, information, libc::SA_SIGINFO | libc::SA_NODEFER, Some(SIGSEGV));
+            recovers();
+            kill(SIGSEGV);
+            assert_eq!(MASKED.load(Ordering::Relaxed), 1, "as the kernel does");
         }
         "installed twice is once" => {
             set(SIGSEGV, information, libc::SA_SIGINFO, None);

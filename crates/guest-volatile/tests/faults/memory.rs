@@ -5,6 +5,7 @@
 use std::fs::File;
 use std::io;
 use std::os::fd::{AsRawFd, FromRawFd};
+use std::os::unix::fs::FileExt;
 use std::ptr;
 
 use guest_volatile::{Access, Error, VolatileSlice, fault};
@@ -57,6 +58,25 @@ impl Pages {
     /// Makes the file that long.
     pub(crate) fn truncate(&self, len: usize) {
         self.file.set_len(len as u64).expect("a small file");
+    }
+
+    /// Lets everybody reach the first page, or nobody.
+    pub(crate) fn protect_first(&self, protection: libc::c_int) {
+        // SAFETY: it is mapped, and there is no reference to it.
+        let result = unsafe { libc::mprotect(self.addr.cast(), PAGE, protection) };
+        assert_eq!(result, 0);
+    }
+
+    /// What the file has at `offset`, whoever may reach its pages.
+    pub(crate) fn bytes<const N: usize>(&self, offset: usize) -> [u8; N] {
+        let mut bytes = [0; N];
+        self.file.read_exact_at(&mut bytes, offset as u64).expect("it is as long");
+        bytes
+    }
+
+    /// Puts bytes there.
+    pub(crate) fn put_bytes(&self, bytes: &[u8], offset: usize) {
+        self.file.write_all_at(bytes, offset as u64).expect("it is as long");
     }
 
     /// All three pages.

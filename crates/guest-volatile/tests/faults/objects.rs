@@ -20,7 +20,8 @@ fn object<const N: usize>() {
                 assert_eq!(log.take(), [(start, N)]);
                 continue;
             }
-            let marks = if before == 0 { vec![] } else { vec![(start, before)] };
+            // Whatever was written, or had been before it was begun again.
+            let marks = [(start, N)];
             let error = memory.write_obj(value, start);
             assert_eq!(fault_of(error), (PAGE, before, Access::Write), "{before} of {N}");
             assert_eq!(log.take(), marks);

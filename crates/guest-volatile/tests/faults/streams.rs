@@ -18,15 +18,17 @@ fn a_source_in_memory_gives_what_there_is_room_for_and_then_the_fault() {
         let mut source = &all[..];
         assert_eq!(memory.read_volatile_from(START, &mut source, 300).unwrap(), 100);
         assert_eq!(source.len(), 200, "the rest is still to be had");
-        assert_eq!(log.take(), [(START, 100)]);
+        assert_eq!(log.take(), [(START, 300)]);
         let at = (PAGE, 0, Access::Write);
         assert_eq!(fault_of(memory.read_volatile_from(PAGE, &mut source, 300)), at);
+        assert_eq!(log.take(), [(PAGE, 200)]);
         assert_eq!(source.len(), 200);
         let mut source = &all[..];
         let result = memory.read_exact_volatile_from(START, &mut source, 300);
         assert_eq!(fault_of(result), (PAGE, 100, Access::Write));
         assert_eq!(source.len(), 200);
-        assert_eq!(log.take(), [(START, 100)]);
+        // From one page to the next, the second of which takes none.
+        assert_eq!(log.take(), [(START, 300), (PAGE, 200)]);
         let mut cursor = Cursor::new(all);
         let result = memory.read_exact_volatile_from(START, &mut cursor, 300);
         assert_eq!(fault_of(result), (PAGE, 100, Access::Write));

@@ -87,5 +87,5 @@ extern "C" fn on_signal(signal: c_int, info: *mut siginfo_t, context: *mut c_voi
     }
     let previous = if signal == SIGBUS { state.bus } else { state.segv };
     // SAFETY: both are of this handler, which runs for that signal.
-    unsafe { previous.call(info, context) };
+    unsafe { previous.call(info, context, on_signal) };
 }

@@ -17,7 +17,7 @@ type HandlerOfInfo = extern "C" fn(c_int, *mut siginfo_t, *mut c_void);
 pub(super) struct Previous {
     signal: c_int,
     action: libc::sigaction,
-    /// Whether a handler that is called once was.
+    /// Whether a handler that is called once was, or one has put the default in its place.
     is_spent: AtomicBool,
 }
 
@@ -63,14 +63,23 @@ impl Previous {
         unsafe { libc::sigaction(self.signal, &raw const self.action, ptr::null_mut()) };
     }
 
-    /// Does what would have been done. Safe in a signal.
+    /// Does what would have been done, and leaves `ours` in place if the signal does not come again. Safe in a signal.
     ///
     /// # Safety
     ///
-    /// `info` and `context` must be those of a handler that runs for the action's signal now.
-    pub(super) unsafe fn call(&self, info: *mut siginfo_t, context: *mut c_void) {
+    /// `info` and `context` must be those of `ours`, which runs for the action's signal now.
+    pub(super) unsafe fn call(
+        &self,
+        info: *mut siginfo_t,
+        context: *mut c_void,
+        ours: HandlerOfInfo,
+    ) {
         let is_once = self.action.sa_flags & libc::SA_RESETHAND != 0;
-        let is_spent = is_once && self.is_spent.swap(true, Ordering::Relaxed);
+        let is_spent = if is_once {
+            self.is_spent.swap(true, Ordering::Relaxed)
+        } else {
+            self.is_spent.load(Ordering::Relaxed)
+        };
         match self.action.sa_sigaction {
             handler if is_spent || handler == libc::SIG_DFL => {
                 // SAFETY: the caller's promise.
@@ -95,7 +104,23 @@ impl Previous {
                     let handler = unsafe { mem::transmute::<usize, Handler>(handler) };
                     handler(self.signal);
                 }
+                // SAFETY: `info` is that of the signal, by the caller's promise.
+                if !is_of_an_instruction(unsafe { &*info }) {
+                    self.stay(ours);
+                }
             }
+        }
+    }
+
+    /// Sets `ours` again, if the handler has put the default in its place. The standard library's does, since it takes each signal for one of an instruction,
+    /// which comes again at once. One that was sent does not, and recovery would have gone without a word; the next one finds the
+    /// default, as it would have.
+    fn stay(&self, ours: HandlerOfInfo) {
+        let Ok(now) = Self::of(self.signal) else { return };
+        if now.action.sa_sigaction == libc::SIG_DFL {
+            self.is_spent.store(true, Ordering::Relaxed);
+            // It was set before, so it may be; and if not, there is nobody to tell.
+            let _ = self.replace(ours);
         }
     }
 
@@ -106,7 +131,10 @@ impl Previous {
         unsafe {
             libc::pthread_sigmask(libc::SIG_BLOCK, &raw const self.action.sa_mask, ptr::null_mut())
         };
-        if self.action.sa_flags & libc::SA_NODEFER != 0 {
+        // SAFETY: it reads the set.
+        let is_masked =
+            unsafe { libc::sigismember(&raw const self.action.sa_mask, self.signal) } == 1;
+        if self.action.sa_flags & libc::SA_NODEFER != 0 && !is_masked {
             let mut this = MaybeUninit::uninit();
             // SAFETY: it writes an empty set to the local's place.
             unsafe { libc::sigemptyset(this.as_mut_ptr()) };

@@ -443,3 +443,5 @@ fn moved(start: *const u8, end: *const u8) -> usize {
 
 #[cfg(test)]
 mod tests;
+#[cfg(all(test, feature = "fault", any(target_os = "linux", target_os = "android")))]
+mod stops;
