@@ -39,7 +39,7 @@
 //! - What the protection forbids is an error, not a signal. `MAP_FIXED` is refused: no mapping but a span's own is ever replaced.
 //! - A mapping past the end of its file is refused, and so is one of huge pages that are not there, unless it is asked
 //!   for with `MAP_NORESERVE`. A file truncated *later* by another process is an error of the access, too, in a program that has called
-//!   `fault::install` (feature `fault`, x86-64 Linux); else it is a `SIGBUS`.
+//!   `fault::install` (feature `fault`, Linux on x86-64 or aarch64); else it is a `SIGBUS`.
 //!
 //! # Features
 //!

@@ -2,7 +2,7 @@
 
 #![cfg(all(
     feature = "fault",
-    target_arch = "x86_64",
+    any(target_arch = "x86_64", target_arch = "aarch64"),
     target_pointer_width = "64",
     target_os = "linux",
     not(guest_volatile_portable)
@@ -169,10 +169,25 @@ fn accesses(memory: &GuestMemoryMmap<AtomicBitmap>, random: &mut Random) -> u64 
     faults
 }
 
+/// The command that runs this program again: by an emulator, if cargo was told of one for a target that the machine cannot run itself.
+fn this_program() -> Command {
+    let program = std::env::current_exe().expect("this test");
+    let told = std::env::var("CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_RUNNER").unwrap_or_default();
+    let mut words = told.split_whitespace();
+    match words.next() {
+        Some(emulator) if cfg!(target_arch = "aarch64") => {
+            let mut command = Command::new(emulator);
+            command.args(words).arg(program);
+            command
+        }
+        _ => Command::new(program),
+    }
+}
+
 /// The other process: that many rounds, after which the file is at its shortest.
 fn other_process(file: &File, rounds: u32) -> Child {
     let path = format!("/proc/{}/fd/{}", std::process::id(), file.as_raw_fd());
-    Command::new(std::env::current_exe().expect("this test"))
+    this_program()
         .args(["--exact", "the_other_process", "--nocapture"])
         .env("GUEST_MMAP_TRUNCATED_FILE", path)
         .env("GUEST_MMAP_TRUNCATIONS", rounds.to_string())

@@ -17,9 +17,15 @@ const INLINE_MAX: usize = 128;
 /// made and written in 0.9 instead of 1.5.
 const NARROW_MAX: usize = 32;
 
+/// The size of a type that is moved by inlined instructions; of a larger one 0, so that steps that it does not take are instructions all the
+/// same: they can reach only so far.
+const fn inlined<T>() -> usize {
+    if size_of::<T>() > INLINE_MAX { 0 } else { size_of::<T>() }
+}
+
 /// Of a type's bytes, how many go by words of 16.
 const fn wide<T>() -> usize {
-    let size = size_of::<T>();
+    let size = inlined::<T>();
     if size > NARROW_MAX { size / 16 * 16 } else { 0 }
 }
 
@@ -41,7 +47,7 @@ impl<T, const K: usize> Offset for Narrow<T, K> {
 struct Last<T, const SIZE: usize>(PhantomData<T>);
 
 impl<T, const SIZE: usize> Offset for Last<T, SIZE> {
-    const BYTES: usize = size_of::<T>() / (2 * SIZE) * (2 * SIZE);
+    const BYTES: usize = inlined::<T>() / (2 * SIZE) * (2 * SIZE);
 }
 
 /// Calls a macro for each word of an object of type `T`, from its start on, with where it lies: the words of 16 bytes that go

@@ -36,8 +36,8 @@
 //! # What an access does
 //!
 //! It is a single instruction of its width where that is promised (1, 2, 4, 8 bytes, aligned on the host; 8 where
-//! a register holds as many), and a copy of each byte exactly once elsewhere. On x86-64 these are inline assembly, elsewhere volatile accesses of
-//! words; the compiler cannot tear, repeat, merge or drop them. Where the memory faults, on x86-64 Linux, it is an error of the access, if the program asked for that
+//! a register holds as many), and a copy of each byte exactly once elsewhere. On x86-64 and aarch64 these are inline assembly, elsewhere volatile accesses of
+//! words; the compiler cannot tear, repeat, merge or drop them. Where the memory faults, on Linux there, it is an error of the access, if the program asked for that
 //! (feature `fault`). What orders them against each other is said
 //! in `docs/memory-model.md`: nothing, unless you use `load` and `store` with an ordering.
 //!

@@ -2,7 +2,7 @@
 
 #![cfg(all(
     feature = "fault",
-    target_arch = "x86_64",
+    any(target_arch = "x86_64", target_arch = "aarch64"),
     target_pointer_width = "64",
     any(target_os = "linux", target_os = "android"),
     not(guest_volatile_portable)

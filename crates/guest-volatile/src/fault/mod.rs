@@ -37,7 +37,7 @@
 //!
 //! A signal is taken if the kernel sent it for the very instruction (its `si_code` is positive, and not that of a memory error found elsewhere,
 //! `BUS_MCEERR_AO`), and the instruction is in the table that the assembly of this crate fills. All else goes on to the action that was
-//! there before: other faults, and signals sent by `kill(2)` or `sigqueue(3)`. Recovery is for x86-64 Linux; elsewhere, and with
+//! there before: other faults, and signals sent by `kill(2)` or `sigqueue(3)`. Recovery is for Linux on x86-64 and on aarch64; elsewhere, and with
 //! `--cfg guest_volatile_portable`, accesses are the compiler's, and [`install`] says that it is not supported.
 //!
 //! What is not taken: accesses through pointers and references that were given out (`HostPtr`, `PtrGuard`, `get_atomic_ref`), and atomics of
@@ -73,34 +73,30 @@
 //! A seccomp filter has to allow `rt_sigaction` once, and `rt_sigreturn`.
 
 #[cfg(all(
-    target_arch = "x86_64",
+    any(all(target_arch = "x86_64", target_feature = "sse2"), target_arch = "aarch64"),
     target_pointer_width = "64",
-    target_feature = "sse2",
     any(target_os = "linux", target_os = "android"),
     not(guest_volatile_portable)
 ))]
 mod linux;
 #[cfg(all(
-    target_arch = "x86_64",
+    any(all(target_arch = "x86_64", target_feature = "sse2"), target_arch = "aarch64"),
     target_pointer_width = "64",
-    target_feature = "sse2",
     any(target_os = "linux", target_os = "android"),
     not(guest_volatile_portable)
 ))]
 use linux as sys;
 
 #[cfg(not(all(
-    target_arch = "x86_64",
+    any(all(target_arch = "x86_64", target_feature = "sse2"), target_arch = "aarch64"),
     target_pointer_width = "64",
-    target_feature = "sse2",
     any(target_os = "linux", target_os = "android"),
     not(guest_volatile_portable)
 )))]
 mod nowhere;
 #[cfg(not(all(
-    target_arch = "x86_64",
+    any(all(target_arch = "x86_64", target_feature = "sse2"), target_arch = "aarch64"),
     target_pointer_width = "64",
-    target_feature = "sse2",
     any(target_os = "linux", target_os = "android"),
     not(guest_volatile_portable)
 )))]

@@ -39,19 +39,39 @@ mod x86_64;
 ))]
 pub(crate) use x86_64::*;
 
+// With an operating system, which has the processor do unaligned accesses; a kernel's target may forbid them.
+#[cfg(all(
+    target_arch = "aarch64",
+    target_pointer_width = "64",
+    not(target_os = "none"),
+    not(guest_volatile_portable)
+))]
+mod aarch64;
+#[cfg(all(
+    target_arch = "aarch64",
+    target_pointer_width = "64",
+    not(target_os = "none"),
+    not(guest_volatile_portable)
+))]
+pub(crate) use aarch64::*;
+
 // The other cases; and for the tests everywhere, so that the fallback is tried where people develop.
 #[cfg(any(
     test,
-    not(target_arch = "x86_64"),
+    not(any(
+        all(target_arch = "x86_64", target_feature = "sse2"),
+        all(target_arch = "aarch64", not(target_os = "none"))
+    )),
     not(target_pointer_width = "64"),
-    not(target_feature = "sse2"),
     guest_volatile_portable
 ))]
 mod portable;
 #[cfg(any(
-    not(target_arch = "x86_64"),
+    not(any(
+        all(target_arch = "x86_64", target_feature = "sse2"),
+        all(target_arch = "aarch64", not(target_os = "none"))
+    )),
     not(target_pointer_width = "64"),
-    not(target_feature = "sse2"),
     guest_volatile_portable
 ))]
 pub(crate) use portable::*;

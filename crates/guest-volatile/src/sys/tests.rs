@@ -159,3 +159,11 @@ engine!(portable);
     not(guest_volatile_portable)
 ))]
 engine!(x86_64);
+
+#[cfg(all(
+    target_arch = "aarch64",
+    target_pointer_width = "64",
+    not(target_os = "none"),
+    not(guest_volatile_portable)
+))]
+engine!(aarch64);

@@ -36,6 +36,10 @@ impl Drop for TempFile {
 
 /// How many system calls that read and that write this thread has made, if the system counts.
 fn counted() -> Option<(usize, usize)> {
+    // An emulator's own are among them.
+    if super::emulator().is_some() {
+        return None;
+    }
     let io = std::fs::read_to_string("/proc/thread-self/io").ok()?;
     let number = |name| io.lines().find_map(|line| line.strip_prefix(name)?.trim().parse().ok());
     Some((number("syscr:")?, number("syscw:")?))

@@ -8,6 +8,7 @@ pub(crate) mod files;
 pub(crate) mod region;
 
 use std::fmt;
+use std::process::Command;
 use std::sync::Mutex;
 
 use guest_volatile::{Bitmap, BitmapSlice, VolatileSlice, WithBitmapSlice};
@@ -30,6 +31,29 @@ impl<const N: usize> Ram<N> {
     /// The bytes, as volatile memory.
     pub(crate) fn slice(&mut self) -> VolatileSlice<'_> {
         VolatileSlice::from(&mut self.0[..])
+    }
+}
+
+/// The command that runs this program, if it is not the processor that does: what cargo was told for a target that it cannot run itself.
+pub(crate) fn emulator() -> Option<Command> {
+    let told =
+        cfg!(target_arch = "aarch64").then_some("CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_RUNNER")?;
+    let told = std::env::var(told).ok()?;
+    let mut words = told.split_whitespace();
+    let mut command = Command::new(words.next()?);
+    command.args(words);
+    Some(command)
+}
+
+/// The command that runs this program again.
+pub(crate) fn this_program() -> Command {
+    let program = std::env::current_exe().expect("this test");
+    match emulator() {
+        Some(mut command) => {
+            command.arg(program);
+            command
+        }
+        None => Command::new(program),
     }
 }
 

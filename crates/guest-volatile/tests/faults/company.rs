@@ -7,7 +7,7 @@
 
 use std::mem::{self, MaybeUninit};
 use std::os::unix::process::ExitStatusExt;
-use std::process::{Command, Output};
+use std::process::Output;
 use std::ptr;
 use std::sync::atomic::{AtomicI32, AtomicUsize, Ordering};
 
@@ -15,13 +15,16 @@ use guest_volatile::{Access, fault};
 use libc::{SIGABRT, SIGBUS, SIGSEGV, SIGUSR1, c_int, c_void, siginfo_t};
 use rstest::rstest;
 
+use crate::common::{emulator, this_program};
 use crate::memory::{PAGE, Pages, Why, fault_of};
 
 const NAME: &str = "GUEST_VOLATILE_FAULT_SCENARIO";
 
+const BLOCKED: &str = "a fault while it is blocked";
+
 /// Runs a scenario of [`in_a_child`].
 fn run(scenario: &str) -> Output {
-    Command::new(std::env::current_exe().expect("this test"))
+    this_program()
         .args(["--exact", "company::in_a_child", "--nocapture", "--test-threads=1"])
         .env(NAME, scenario)
         .output()
@@ -36,9 +39,13 @@ fn run(scenario: &str) -> Output {
 #[case("a foreign access to the end of a file", SIGBUS)]
 #[case("a kill, after the default", SIGBUS)]
 #[case("a second kill, after the standard library's handler", SIGSEGV)]
-#[case("a fault while it is blocked", SIGBUS)]
+#[case(BLOCKED, SIGBUS)]
 #[case("a second signal for a handler that is called once", SIGSEGV)]
 fn ends_by_the_signal(#[case] scenario: &str, #[case] signal: c_int) {
+    if scenario == BLOCKED && emulator().is_some() {
+        println!("skipped: an emulator does not kill, and tries for ever");
+        return;
+    }
     let output = run(scenario);
     assert_eq!(output.status.signal(), Some(signal), "{output:?}");
     let has_lived = String::from_utf8_lossy(&output.stdout).contains("still here");
@@ -134,7 +141,15 @@ fn read_null() {
     let addr = std::hint::black_box(0x18) as *const u64;
     let value: u64;
     // SAFETY: there is nothing; that is what is tried.
-    unsafe { std::arch::asm!("mov {}, [{}]", out(reg) value, in(reg) addr) };
+    #[cfg(target_arch = "x86_64")]
+    unsafe {
+        std::arch::asm!("mov {}, [{}]", out(reg) value, in(reg) addr);
+    };
+    // SAFETY: as before.
+    #[cfg(target_arch = "aarch64")]
+    unsafe {
+        std::arch::asm!("ldr {}, [{}]", out(reg) value, in(reg) addr);
+    };
     panic!("read {value}");
 }
 
@@ -192,7 +207,7 @@ fn in_a_child() {
             kill(SIGBUS);
             recovers();
         }
-        "a fault while it is blocked" => {
+        BLOCKED => {
             let pages = Pages::new(Why::Truncated);
             let mut set = MaybeUninit::uninit();
             // SAFETY: it writes the set to the local's place.

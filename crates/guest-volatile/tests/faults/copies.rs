@@ -185,6 +185,37 @@ fn a_copy_of_overlapping_slices_upwards_has_moved_what_lies_before_the_page() {
     }
 }
 
+// A store may have been done in part when it faults. What is loaded again must not be what it has overwritten.
+#[test]
+fn a_copy_of_overlapping_slices_into_a_page_that_may_only_be_read_does_not_eat_its_source() {
+    let pages = Pages::new(Why::Protected);
+    let memory = pages.slice();
+    let lengths = || (1..=24).chain([31, 33, 63, 64, 65, 100, 131]);
+    for (shift, in_reach) in (1..=24)
+        .chain([31, 40, 63, 64, 65])
+        .flat_map(|shift| lengths().map(move |len| (shift, len)))
+    {
+        let len = in_reach + 100;
+        // Upwards into the page from below, and downwards from above.
+        for (target, moved_to) in [(PAGE - in_reach, PAGE - in_reach), (2 * PAGE - 100, 2 * PAGE)] {
+            let source = if target == moved_to { target + shift } else { target - shift };
+            let mut model = pattern(3 * PAGE);
+            pages.protect(libc::PROT_READ | libc::PROT_WRITE);
+            memory.write_slice(&model, 0).unwrap();
+            pages.protect(libc::PROT_READ);
+            let moved_from = source + (moved_to - target);
+            model.copy_within(moved_from..moved_from + in_reach, moved_to);
+
+            let [from, to] = [source, target].map(|at| memory.subslice(at, len).unwrap());
+            let (_, completed, access) = fault_of(from.try_copy_to_volatile_slice(to));
+            assert_eq!((completed, access), (in_reach, Access::Write));
+            let mut now = vec![0; 3 * PAGE];
+            memory.read_slice(&mut now, 0).unwrap();
+            assert!(now == model, "{in_reach} bytes by {shift} to {target:#x}");
+        }
+    }
+}
+
 #[test]
 fn arrays_stop_before_the_element_that_faults() {
     for why in BOTH {

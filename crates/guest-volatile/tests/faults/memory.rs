@@ -44,13 +44,7 @@ impl Pages {
         let pages = Self { addr: addr.cast(), file };
         match why {
             Why::Truncated => pages.truncate(PAGE),
-            Why::Protected => {
-                // SAFETY: the page in the middle, of which there is no reference.
-                let result = unsafe {
-                    libc::mprotect(pages.addr.wrapping_add(PAGE).cast(), PAGE, libc::PROT_NONE)
-                };
-                assert_eq!(result, 0);
-            }
+            Why::Protected => pages.protect(libc::PROT_NONE),
         }
         pages
     }
@@ -77,6 +71,13 @@ impl Pages {
     /// Puts bytes there.
     pub(crate) fn put_bytes(&self, bytes: &[u8], offset: usize) {
         self.file.write_all_at(bytes, offset as u64).expect("it is as long");
+    }
+
+    /// Sets the protection of the page in the middle.
+    pub(crate) fn protect(&self, protection: libc::c_int) {
+        let middle = self.addr.wrapping_add(PAGE);
+        // SAFETY: it is mapped, and there is no reference to it.
+        assert_eq!(unsafe { libc::mprotect(middle.cast(), PAGE, protection) }, 0);
     }
 
     /// All three pages.

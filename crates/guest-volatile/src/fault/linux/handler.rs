@@ -9,6 +9,7 @@ use std::sync::{Mutex, PoisonError};
 
 use libc::{SIGBUS, SIGSEGV, c_int, c_void, siginfo_t};
 
+use super::context;
 use super::previous::{Previous, is_of_an_instruction};
 use super::table::Table;
 
@@ -76,13 +77,12 @@ extern "C" fn on_signal(signal: c_int, info: *mut siginfo_t, context: *mut c_voi
     let state = unsafe { &*state };
     let context_of_thread = context.cast::<libc::ucontext_t>();
     // SAFETY: the kernel gives a handler with `SA_SIGINFO` the context of the thread that it interrupted, which is the handler's to change.
-    let registers = unsafe { &mut (*context_of_thread).uc_mcontext.gregs };
-    let at = &mut registers[libc::REG_RIP as usize];
+    let context_of_thread = unsafe { &mut *context_of_thread };
     // SAFETY: and what is known of the signal.
     if is_of_an_instruction(unsafe { &*info })
-        && let Some(fixup) = state.table.fixup(at.cast_unsigned() as usize)
+        && let Some(fixup) = state.table.fixup(context::instruction(context_of_thread))
     {
-        *at = (fixup as u64).cast_signed();
+        context::go_on_at(context_of_thread, fixup);
         return;
     }
     let previous = if signal == SIGBUS { state.bus } else { state.segv };

@@ -2,6 +2,7 @@
 
 mod table;
 mod previous;
+mod context;
 mod handler;
 
 pub(super) use handler::{install, is_installed};

@@ -13,6 +13,9 @@ use libc::{c_int, c_void, siginfo_t};
 type Handler = extern "C" fn(c_int);
 type HandlerOfInfo = extern "C" fn(c_int, *mut siginfo_t, *mut c_void);
 
+/// Of memory with tags (aarch64), where they are checked later than the access is done: the kernel's number, which the C library has not.
+const SEGV_MTEAERR: c_int = 8;
+
 /// An action of a signal.
 pub(super) struct Previous {
     signal: c_int,
@@ -179,7 +182,8 @@ unsafe fn thread() -> ffi::c_long {
 pub(super) fn is_of_an_instruction(info: &siginfo_t) -> bool {
     // Of those from processes it is 0 or negative (sigaction(2)).
     let is_of_the_kernel = info.si_code > 0;
-    // Found by the hardware somewhere, not by an access.
-    let is_elsewhere = info.si_signo == libc::SIGBUS && info.si_code == libc::BUS_MCEERR_AO;
+    // Found by the hardware somewhere, not by an access; or by an earlier one, of a wrong tag.
+    let elsewhere = [(libc::SIGBUS, libc::BUS_MCEERR_AO), (libc::SIGSEGV, SEGV_MTEAERR)];
+    let is_elsewhere = elsewhere.contains(&(info.si_signo, info.si_code));
     is_of_the_kernel && !is_elsewhere
 }
