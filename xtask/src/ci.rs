@@ -13,7 +13,7 @@ use crate::downstream::Selection;
 use crate::report::{Outcome, Report};
 use crate::workspace::{OUTSIDE, Workspace};
 use crate::{
-    bench, compare, daemon, demo, downstream, facades, features, fuzz, host, instructions,
+    aarch64, bench, compare, daemon, demo, downstream, facades, features, fuzz, host, instructions,
     inventory, layers, loom, no_std, policy, races, sanitize, semantics, vm,
 };
 
@@ -32,7 +32,7 @@ enum When {
 }
 
 /// All steps, in the order in which they run. Each is of use whether or not the others pass.
-const STEPS: [Step; 31] = [
+const STEPS: [Step; 32] = [
     always("format", "every source is formatted", format),
     always("layers", "crates and rooms point down, and are no longer than a room", layers::check),
     always("semantics", "every line of docs/semantics.md has its tests", |_| semantics::check()),
@@ -88,6 +88,9 @@ const STEPS: [Step; 31] = [
     }),
     full("link", "the benches link", link_benches),
     full("recovery", "faults are errors, whatever linker and profile made the table", recovery),
+    full("aarch64", "the tests of the lower crates pass on an emulated aarch64", |workspace| {
+        aarch64::run(&workspace.target.display().to_string())
+    }),
     full("instructions", "hot operations take as many instructions as are kept", |workspace| {
         instructions::check(workspace, bench::PACKAGE)
     }),

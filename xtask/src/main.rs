@@ -32,6 +32,7 @@ mod bench;
 mod sanitize;
 mod loom;
 mod vm;
+mod aarch64;
 mod ci;
 #[cfg(test)]
 mod tests;
