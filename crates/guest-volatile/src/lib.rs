@@ -89,6 +89,8 @@ mod lent_iovecs;
 #[cfg(feature = "alloc")]
 mod owned;
 #[cfg(feature = "alloc")]
+mod owned_entry;
+#[cfg(feature = "alloc")]
 mod owned_list;
 #[cfg(feature = "alloc")]
 mod owned_slices;

@@ -7,17 +7,13 @@ use alloc::vec::Vec;
 use core::fmt;
 use core::marker::PhantomData;
 use core::ops::Range;
-use core::ptr::{NonNull, null, null_mut};
+use core::ptr::NonNull;
 
 use crate::bitmap::{BS, Bitmap};
 use crate::owned::{OwnedSlice, SliceOf};
+use crate::owned_entry::{Entry, MARGIN};
 use crate::owned_list::{Link, OwnedList};
 use crate::slice::{Extent, VolatileSlice};
-
-/// An access of up to as many bytes needs no look at its length: it fits wherever this many bytes do.
-///
-/// It is a descriptor's size. Whoever accesses the last bytes of a slice takes a longer way.
-const MARGIN: usize = 16;
 
 /// Slices with their owners, and places: each stands for one of the slices at an address, several may stand for one.
 ///
@@ -100,66 +96,6 @@ struct Kept<O, P> {
     steps: Vec<u16>,
 }
 
-/// A slice at an address, as it is looked at in each access.
-///
-/// # Invariants
-///
-/// `inner` is 0 and `owner` may be null, or they are of a slice, not read-only, that `P::slice` gave for an owner, together with
-/// those that it goes on in, or without:
-///
-/// - `inner` is their length, less [`MARGIN`], plus 1: offsets below it have that many bytes to the end;
-/// - `base` is its address, less `start`;
-/// - `owner` is the owner's address.
-#[repr(align(32))]
-struct Entry<O> {
-    start: u64,
-    inner: u64,
-    base: *mut u8,
-    owner: *const O,
-}
-
-// Two to a cache line, and none in two.
-const _: () = assert!(size_of::<Entry<u64>>() == 32);
-
-impl<O> Entry<O> {
-    const VACANT: Self = Self { start: 0, inner: 0, base: null_mut(), owner: null() };
-
-    /// An entry of the `len` bytes at `addr`, which `slice` has, or they that it goes on in.
-    fn new<P>(slice: &OwnedSlice<O, P>, (addr, len): (NonNull<u8>, usize), start: u64) -> Self {
-        let (owner, _, extent) = slice.parts();
-        let inner = (len + 1).saturating_sub(MARGIN);
-        let Some(owner) = owner.filter(|_| !extent.is_read_only() && inner != 0) else {
-            return Self::VACANT;
-        };
-        // INVARIANT: by that of `slice`. Addresses wrap as those of a narrower target do: `start` is added again.
-        Self {
-            start,
-            inner: inner as u64,
-            base: addr.as_ptr().wrapping_sub(start as usize),
-            owner: Arc::as_ptr(owner),
-        }
-    }
-
-    /// The same, where it starts at `start` instead of 0.
-    fn moved(&self, start: u64) -> Self {
-        // INVARIANT: the same slice, and an address less its start.
-        Self { start, base: self.base.wrapping_sub(start as usize), ..*self }
-    }
-}
-
-impl<O> Clone for Entry<O> {
-    fn clone(&self) -> Self {
-        *self
-    }
-}
-
-impl<O> Copy for Entry<O> {}
-
-// SAFETY: an address that is dereferenced only through `OwnedSlices`, which has a share of the owner.
-unsafe impl<O: Send + Sync> Send for Entry<O> {}
-// SAFETY: as for `Send`.
-unsafe impl<O: Send + Sync> Sync for Entry<O> {}
-
 // SAFETY: besides the share of the slices, it is an address of entries, and of numbers, which are shared as those in `kept` are.
 unsafe impl<O: Send + Sync, P> Send for OwnedSlices<O, P> {}
 // SAFETY: as for `Send`.
@@ -194,10 +130,13 @@ impl<O, P> OwnedSlices<O, P> {
             let Some((numbers, start)) = places.next() else { return };
             let entry = Entry::new(slice, link.parts(), start);
             if entries.len() < numbers.start {
-                entries.resize(numbers.start, Entry::VACANT);
+                leave_out(&mut entries, numbers.start);
             }
-            while entries.len() < numbers.end {
+            if entries.len() < numbers.end {
                 entries.push(entry);
+                if entries.len() < numbers.end {
+                    repeat(&mut entries, numbers.end);
+                }
             }
         });
         Self::keep(entries.len(), Kept { slices, entries, steps: Vec::new() })
@@ -275,6 +214,19 @@ impl<O, P> OwnedSlices<O, P> {
         // INVARIANT: one of the entries of `self`.
         Some(Place { entry, slices: PhantomData })
     }
+}
+
+/// Has vacant entries follow until there are `len`. Not inline, as [`repeat`] is not: a loop would take the registers of a slice
+/// that has one place and no gap before it, as most have.
+#[inline(never)]
+fn leave_out<O>(entries: &mut Vec<Entry<O>>, len: usize) {
+    entries.resize(len, Entry::VACANT);
+}
+
+/// Has the last entry follow until there are `len`. It takes none: a reference would have each be written to memory twice.
+#[inline(never)]
+fn repeat<O>(entries: &mut Vec<Entry<O>>, len: usize) {
+    entries.resize(len, entries.last().copied().unwrap_or(Entry::VACANT));
 }
 
 /// The entries of places, each of as many bytes as `parts` says of a slice and its link.
