@@ -182,6 +182,21 @@ fn an_owner_lives_as_long_as_the_last_clone() {
 }
 
 #[test]
+fn slices_in_order_have_their_places_with_gaps_and_what_an_earlier_one_has_stays_its_own() {
+    let regions = [1, 2, 3].map(|byte| Region::new(byte, 64, false));
+    let slices: Vec<_> = regions.iter().map(slice).collect();
+    let slices = Slices::in_order(slices.into(), [(1..4, 0x100), (3..6, 0x200), (8..9, 0x300)]);
+    let first_byte = |number, addr| {
+        let piece = slices.place(number).unwrap().get(addr, 1);
+        piece.map_or(0, |piece| piece.read_obj::<u8>(0).unwrap())
+    };
+    let found = (0..slices.places()).map(|number| {
+        [0x100, 0x200, 0x300].iter().map(|addr| first_byte(number, *addr)).sum::<u8>()
+    });
+    assert_eq!(found.collect::<Vec<_>>(), [0, 1, 1, 1, 2, 2, 0, 0, 3]);
+}
+
+#[test]
 fn none_have_no_place() {
     let slices = Slices::default();
     assert!(slices.slices().is_empty() && slices.place(0).is_none());
