@@ -49,10 +49,7 @@ const V0_17: Line = Line { name: "0.17", stock: "0.17.1", facade: "facades/vm-me
 pub(super) const PACKAGES: [Package; 14] = [
     Package { short: true, ..new(&V0_18, "virtio-queue", "0.18.0").features(&["test-utils"]) },
     new(&V0_18, "virtio-vsock", "0.12.0"),
-    Package {
-        short: true,
-        ..new(&V0_18, "linux-loader", "0.14.0").features(&["elf", "pe", "bzimage"])
-    },
+    new(&V0_18, "linux-loader", "0.14.0").features(&["elf", "pe", "bzimage"]),
     new(&V0_18, "vhost", "0.18.0").features(&[
         "vhost-kern",
         "vhost-net",
