@@ -18,23 +18,6 @@ use core::arch::asm;
 
 use super::Offset;
 
-/// Moves one value, or says what could not be done with it.
-macro_rules! move_value {
-    ($dst:expr, $src:expr, $load:ident, $store:ident) => {{
-        let (to, mut from) = ($dst, $src);
-        // SAFETY: the caller of the macro has checked that the bytes of the value are a part of the valid source.
-        let value = unsafe { $load::<Start>(&mut from) };
-        if from.is_null() {
-            Err(Access::Read)
-        // SAFETY: and of the valid target.
-        } else if unsafe { $store::<Start>(to, value) } {
-            Ok(())
-        } else {
-            Err(Access::Write)
-        }
-    }};
-}
-
 #[macro_use]
 mod table;
 mod blocks;

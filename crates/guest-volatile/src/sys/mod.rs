@@ -23,6 +23,18 @@ impl Offset for Start {
     const BYTES: usize = 0;
 }
 
+// For the platforms with assembly, below.
+#[cfg(all(
+    any(
+        all(target_arch = "x86_64", target_feature = "sse2"),
+        all(target_arch = "aarch64", not(target_os = "none"))
+    ),
+    target_pointer_width = "64",
+    not(guest_volatile_portable)
+))]
+#[macro_use]
+mod rest;
+
 // With registers of 16 bytes, which a kernel's target has not, and pointers that fill a register.
 #[cfg(all(
     target_arch = "x86_64",

@@ -14,6 +14,7 @@ use super::processor::Processor;
 use super::{load1, load2, load4, load8, store1, store2, store4, store8};
 use crate::error::{Access, Fault};
 use crate::sys::Start;
+use crate::sys::rest::go_on_upwards;
 
 /// Fewer bytes than this are moved in place: a call, and its return, take as long as the copy.
 const SHORT: usize = 128;
@@ -189,27 +190,15 @@ unsafe fn move_long(dst: *mut u8, src: *const u8, len: usize) -> usize {
 /// As for [`copy_forward`]; `done` must be no more than `len`.
 #[cold]
 #[inline(never)]
-unsafe fn go_on(dst: *mut u8, src: *const u8, len: usize, mut done: usize) -> Result<(), Fault> {
+unsafe fn go_on(dst: *mut u8, src: *const u8, len: usize, done: usize) -> Result<(), Fault> {
     // SAFETY: the caller's promise is the same.
     if let Some(result) = unsafe { move_word(dst, src, len) } {
         return result.map_err(|access| Fault::new(0, access));
     }
-    loop {
-        // What the largest block has, to be past the one that stopped.
-        let near = len.min(done.saturating_add(SHORT));
-        while done < near {
-            let (to, from) = (dst.wrapping_add(done), src.wrapping_add(done));
-            // SAFETY: `done` is less than `len`, so the byte lies in both valid ranges.
-            unsafe { move_byte(to, from) }.map_err(|access| Fault::new(done, access))?;
-            done += 1;
-        }
-        if done == len {
-            return Ok(());
-        }
-        let (to, from) = (dst.wrapping_add(done), src.wrapping_add(done));
-        // SAFETY: what is left of both ranges is valid by the caller's promise.
-        done += unsafe { move_long(to, from, len - done) };
-    }
+    // What the largest block has, to be past the one that stopped.
+    let near = SHORT;
+    // SAFETY: the caller's promise is the same.
+    unsafe { go_on_upwards(dst, src, len, done, near, move_byte, move_long) }
 }
 
 /// Moves one byte, or says what could not be done with it.

@@ -12,6 +12,7 @@ use super::blocks::move_byte;
 use super::*;
 use crate::error::{Access, Fault};
 use crate::sys::Start;
+use crate::sys::rest::go_on_downwards;
 
 /// The bytes of a block.
 const BLOCK: usize = 64;
@@ -72,7 +73,7 @@ pub(crate) unsafe fn copy_backward(dst: *mut u8, src: *const u8, len: usize) -> 
             // SAFETY: these 64 bytes are a part of the valid ranges.
             if !unsafe { move_block(to, from) } {
                 // SAFETY: the caller's promise is the same.
-                return unsafe { go_on_downwards(dst, src, len, left) };
+                return unsafe { go_on_downwards(dst, src, len, left, move_byte) };
             }
             left -= BLOCK;
         }
@@ -83,7 +84,7 @@ pub(crate) unsafe fn copy_backward(dst: *mut u8, src: *const u8, len: usize) -> 
                 let at = left - $size;
                 if move_value!(dst.wrapping_add(at), src.wrapping_add(at), $load, $store).is_err() {
                     // SAFETY: the caller's promise is the same.
-                    return unsafe { go_on_downwards(dst, src, len, left) };
+                    return unsafe { go_on_downwards(dst, src, len, left, move_byte) };
                 }
                 left = at;
             }
@@ -96,30 +97,6 @@ pub(crate) unsafe fn copy_backward(dst: *mut u8, src: *const u8, len: usize) -> 
     steps!(4, load4, store4);
     steps!(2, load2, store2);
     steps!(1, load1, store1);
-    Ok(())
-}
-
-/// Goes on with a copy downwards, of which the first `left` bytes are left, by the byte.
-///
-/// # Safety
-///
-/// As for [`copy_forward`]; `left` must be no more than `len`.
-#[cold]
-#[inline(never)]
-unsafe fn go_on_downwards(
-    dst: *mut u8,
-    src: *const u8,
-    len: usize,
-    mut left: usize,
-) -> Result<(), Fault> {
-    while left > 0 {
-        let at = left - 1;
-        // SAFETY: `at` is less than `len`, so the byte lies in both valid ranges.
-        if let Err(access) = unsafe { move_byte(dst.wrapping_add(at), src.wrapping_add(at)) } {
-            return Err(Fault::new(len - left, access));
-        }
-        left = at;
-    }
     Ok(())
 }
 
